@@ -31,7 +31,21 @@ export type PrivilegedInstruction =
   | { op: 'rdmsr' | 'wrmsr'; index: number }
   | { op: 'cpuid' }
   | { op: 'rdpmc' }
-  | { op: 'hlt' | 'cli' | 'sti' | 'clts' | 'wbinvd' | 'invd' | 'swapgs' | 'sysret' | 'sysenter' | 'sysexit' | 'xsetbv' | 'vmcall' }
+  | {
+      op:
+        | 'hlt'
+        | 'cli'
+        | 'sti'
+        | 'clts'
+        | 'wbinvd'
+        | 'invd'
+        | 'swapgs'
+        | 'sysret'
+        | 'sysenter'
+        | 'sysexit'
+        | 'xsetbv'
+        | 'vmcall';
+    }
   | { op: 'monitor' | 'mwait' }
   /** MOV to and from control and debug registers; `gpr` 0–15. */
   | { op: 'readCr' | 'writeCr' | 'readDr' | 'writeDr'; register: number; gpr: number }
@@ -39,7 +53,13 @@ export type PrivilegedInstruction =
   | { op: 'invlpg' | 'lgdt' | 'lidt'; address: bigint }
   | { op: 'lldt' | 'ltr'; selector: number }
   /** A far transfer or selector load that needs descriptor tables: see `farTransfer`. */
-  | { op: 'farJump' | 'farCall' | 'farReturn' | 'iret'; operandSize: 2 | 4 | 8; selector: number; offset: bigint; pop: number }
+  | {
+      op: 'farJump' | 'farCall' | 'farReturn' | 'iret';
+      operandSize: 2 | 4 | 8;
+      selector: number;
+      offset: bigint;
+      pop: number;
+    }
   /** MOV to or POP of a segment register (0 ES 1 CS 2 SS 3 DS 4 FS 5 GS) with a selector that is not null; the hypervisor loads the descriptor and steps over the instruction; `popped` bytes are to be added to rsp. */
   | { op: 'loadSegment'; segment: number; selector: number; popped: number }
   /** LAR LSL VERR VERW: `selector`, destination gpr (LAR, LSL). */
