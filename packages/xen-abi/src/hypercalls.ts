@@ -97,7 +97,7 @@ export const hypercallNames: Readonly<Record<number, string>> = {
   41: 'dm_op',
   42: 'hypfs_op',
   48: 'mca',
-  49: 'paging_domctl_cont',
+  49: 'arch_1',
   50: 'arch_2',
   51: 'arch_3',
   52: 'arch_4',

@@ -1,5 +1,7 @@
 // Xen public header memory.h.
 
+import { handle, struct, u16, u32, u64, ulong, union } from './layout/index.js';
+
 /** Operations of `memory_op` (the low bits of the command; the rest is `start_extent`). */
 export const XENMEM_increase_reservation = 0;
 export const XENMEM_decrease_reservation = 1;
@@ -48,3 +50,102 @@ export const XENMEM_resource_vmtrace_buf = 2;
 export const XENMEM_resource_grant_table_id_shared = 0;
 export const XENMEM_resource_grant_table_id_status = 1;
 export const XENMEM_resource_ioreq_server_frame_bufioreq = 0;
+
+/** Argument of `XENMEM_increase_reservation`, `XENMEM_decrease_reservation` and `XENMEM_populate_physmap`. */
+export const XenMemoryReservation = struct('struct xen_memory_reservation', {
+  extent_start: handle,
+  nr_extents: ulong,
+  extent_order: u32,
+  mem_flags: u32,
+  domid: u16,
+});
+
+/** Argument of `XENMEM_exchange`. */
+export const XenMemoryExchange = struct('struct xen_memory_exchange', {
+  in: XenMemoryReservation,
+  out: XenMemoryReservation,
+  nr_exchanged: ulong,
+});
+
+/** Argument of the queries about one domain (`XENMEM_current_reservation` and its like). */
+export const XenMemoryDomain = struct('struct xen_memory_domain', { domid: u16 });
+
+/** Argument of `XENMEM_machphys_mfn_list`. */
+export const XenMachphysMfnList = struct('struct xen_machphys_mfn_list', {
+  max_extents: u32,
+  extent_start: handle,
+  nr_extents: u32,
+});
+
+/** Argument of `XENMEM_machphys_mapping`. */
+export const XenMachphysMapping = struct('struct xen_machphys_mapping', {
+  v_start: ulong,
+  v_end: ulong,
+  max_mfn: ulong,
+});
+
+/** Argument of `XENMEM_add_to_physmap`. */
+export const XenAddToPhysmap = struct('struct xen_add_to_physmap', {
+  domid: u16,
+  /** Pages, for `XENMAPSPACE_gmfn_range` only. */
+  size: u16,
+  /** `XENMAPSPACE_*`. */
+  space: u32,
+  idx: ulong,
+  gpfn: ulong,
+});
+
+/** Argument of `XENMEM_add_to_physmap_batch`. */
+export const XenAddToPhysmapBatch = struct('struct xen_add_to_physmap_batch', {
+  domid: u16,
+  space: u16,
+  size: u16,
+  u: union('union xen_add_to_physmap_batch_extra', { foreign_domid: u16, res0: u16 }),
+  idxs: handle,
+  gpfns: handle,
+  errs: handle,
+});
+
+/** Argument of `XENMEM_remove_from_physmap`. */
+export const XenRemoveFromPhysmap = struct('struct xen_remove_from_physmap', { domid: u16, gpfn: ulong });
+
+/** Argument of `XENMEM_memory_map`: room for and number of E820 entries. */
+export const XenMemoryMap = struct('struct xen_memory_map', { nr_entries: u32, buffer: handle });
+
+/** Argument of `XENMEM_set_memory_map`. */
+export const XenForeignMemoryMap = struct('struct xen_foreign_memory_map', { domid: u16, map: XenMemoryMap });
+
+/** Argument of `XENMEM_get_pod_target` and `XENMEM_set_pod_target`. */
+export const XenPodTarget = struct('struct xen_pod_target', {
+  target_pages: u64,
+  tot_pages: u64,
+  pod_cache_pages: u64,
+  pod_entries: u64,
+  domid: u16,
+});
+
+/** Argument of `XENMEM_acquire_resource`. */
+export const XenMemAcquireResource = struct('struct xen_mem_acquire_resource', {
+  domid: u16,
+  type: u16,
+  id: u32,
+  nr_frames: u32,
+  pad: u32,
+  frame: u64,
+  frame_list: handle,
+});
+
+/** A range of memory on a virtual NUMA node. */
+export const XenVmemrange = struct('struct xen_vmemrange', { start: u64, end: u64, flags: u32, nid: u32 });
+
+/** Argument of `XENMEM_get_vnumainfo`. */
+export const XenVnumaTopologyInfo = struct('struct xen_vnuma_topology_info', {
+  domid: u16,
+  pad: u16,
+  nr_vnodes: u32,
+  nr_vcpus: u32,
+  nr_vmemranges: u32,
+  vdistance: union('', { h: handle, pad: u64 }),
+  vcpu_to_vnode: union('', { h: handle, pad: u64 }),
+  vmemrange: union('', { h: handle, pad: u64 }),
+});

@@ -1,5 +1,8 @@
 // Xen public header xen.h: virtual interrupts, MMU operations, domain ids, console and assist operations.
 
+import { ArchSharedInfo, ArchVcpuInfo, XEN_LEGACY_MAX_VCPUS } from './arch-x86.js';
+import { array, handle, s8, struct, text, u8, u32, u64, ulong, union } from './layout/index.js';
+
 /** Virtual interrupts (`VIRQ_*`), bound with `EVTCHNOP_bind_virq`. */
 export const VIRQ_TIMER = 0;
 export const VIRQ_DEBUG = 1;
@@ -105,3 +108,92 @@ export const MAX_GUEST_CMDLINE = 1024;
 export const XEN_VGATYPE_TEXT_MODE_3 = 3;
 export const XEN_VGATYPE_VESA_LFB = 0x23;
 export const XEN_VGATYPE_EFI_LFB = 0x70;
+
+/** One page-table update of `mmu_update`: machine address of the entry (command in bits 0-1) and value. */
+export const MmuUpdate = struct('struct mmu_update', { ptr: u64, val: u64 });
+
+/** One operation of `mmuext_op`. */
+export const MmuextOp = struct('struct mmuext_op', {
+  cmd: u32,
+  arg1: union('', { mfn: ulong, linear_addr: ulong }),
+  arg2: union('', { nr_ents: u32, vcpumask: handle, src_mfn: ulong }),
+});
+
+/** One hypercall of a `multicall`; Xen fills in `result`. */
+export const MulticallEntry = struct('struct multicall_entry', {
+  op: ulong,
+  result: ulong,
+  args: array(ulong, 6),
+});
+
+/**
+ * A vCPU's time. `version` is odd while Xen writes. Nanoseconds since boot are
+ * `system_time + (((tsc - tsc_timestamp) << tsc_shift) * tsc_to_system_mul >> 32)`.
+ */
+export const VcpuTimeInfo = struct('struct vcpu_time_info', {
+  version: u32,
+  pad0: u32,
+  tsc_timestamp: u64,
+  system_time: u64,
+  tsc_to_system_mul: u32,
+  tsc_shift: s8,
+  /** `XEN_PVCLOCK_*`. */
+  flags: u8,
+  pad1: array(u8, 2),
+});
+
+/** What Xen and one vCPU share: event delivery, the last fault address and the time. */
+export const VcpuInfo = struct('struct vcpu_info', {
+  evtchn_upcall_pending: u8,
+  evtchn_upcall_mask: u8,
+  evtchn_pending_sel: ulong,
+  arch: ArchVcpuInfo,
+  time: VcpuTimeInfo,
+});
+
+/** What Xen and one domain share, in one page. (The word arrays have 64 words for 64-bit guests.) */
+export const SharedInfo = struct('struct shared_info', {
+  vcpu_info: array(VcpuInfo, XEN_LEGACY_MAX_VCPUS),
+  evtchn_pending: array(ulong, 64),
+  evtchn_mask: array(ulong, 64),
+  /** Wall clock at system time 0; the version is odd while Xen writes. */
+  wc_version: u32,
+  wc_sec: u32,
+  wc_nsec: u32,
+  wc_sec_hi: u32,
+  arch: ArchSharedInfo,
+});
+
+/** What a PV guest finds at RSI when it starts. */
+export const StartInfo = struct('struct start_info', {
+  /** "xen-3.0-x86_64" and the like. */
+  magic: text(32),
+  nr_pages: ulong,
+  /** Machine address of the shared info page. */
+  shared_info: ulong,
+  /** `SIF_*`. */
+  flags: u32,
+  store_mfn: ulong,
+  store_evtchn: u32,
+  console: union('', {
+    domU: struct('', { mfn: ulong, evtchn: u32 }),
+    dom0: struct('', { info_off: u32, info_size: u32 }),
+  }),
+  pt_base: ulong,
+  nr_pt_frames: ulong,
+  mfn_list: ulong,
+  /** Virtual address of the module, or its pfn with `SIF_MOD_START_PFN`. */
+  mod_start: ulong,
+  mod_len: ulong,
+  cmd_line: text(MAX_GUEST_CMDLINE),
+  first_p2m_pfn: ulong,
+  nr_p2m_frames: ulong,
+});
+
+/** Entry of the list of modules given with `SIF_MULTIBOOT_MOD`. */
+export const XenMultibootModList = struct('struct xen_multiboot_mod_list', {
+  mod_start: u32,
+  mod_end: u32,
+  cmdline: u32,
+  pad: u32,
+});
