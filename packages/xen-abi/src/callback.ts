@@ -1,5 +1,7 @@
 // Xen public header callback.h.
 
+import { struct, u16, ulong } from './layout/index.js';
+
 /** Kinds of callback. */
 export const CALLBACKTYPE_event = 0;
 export const CALLBACKTYPE_failsafe = 1;
@@ -16,3 +18,15 @@ export const CALLBACKF_mask_events = 1;
 /** Operations of `callback_op`. */
 export const CALLBACKOP_register = 0;
 export const CALLBACKOP_unregister = 1;
+
+/** Argument of `CALLBACKOP_register`. */
+export const CallbackRegister = struct('struct callback_register', {
+  /** `CALLBACKTYPE_*`. */
+  type: u16,
+  /** `CALLBACKF_*`. */
+  flags: u16,
+  address: ulong,
+});
+
+/** Argument of `CALLBACKOP_unregister`. */
+export const CallbackUnregister = struct('struct callback_unregister', { type: u16, _unused: u16 });

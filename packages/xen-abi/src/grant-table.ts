@@ -1,5 +1,7 @@
 // Xen public header grant_table.h.
 
+import { array, handle, s16, struct, u16, u32, u64, ulong, union } from './layout/index.js';
+
 /** Operations of `grant_table_op`. */
 export const GNTTABOP_map_grant_ref = 0;
 export const GNTTABOP_unmap_grant_ref = 1;
@@ -85,3 +87,128 @@ export const GNTST_bad_copy_arg = -10;
 export const GNTST_address_too_big = -11;
 export const GNTST_eagain = -12;
 export const GNTST_no_space = -13;
+
+/** A version 1 grant entry. */
+export const GrantEntryV1 = struct('struct grant_entry_v1', {
+  /** `GTF_*`. */
+  flags: u16,
+  domid: u16,
+  frame: u32,
+});
+
+/** First four bytes of every version 2 entry. */
+export const GrantEntryHeader = struct('struct grant_entry_header', { flags: u16, domid: u16 });
+
+/** A version 2 grant entry. */
+export const GrantEntryV2 = union('union grant_entry_v2', {
+  hdr: GrantEntryHeader,
+  full_page: struct('', { hdr: GrantEntryHeader, pad0: u32, frame: u64 }),
+  sub_page: struct('', { hdr: GrantEntryHeader, page_off: u16, length: u16, frame: u64 }),
+  transitive: struct('', { hdr: GrantEntryHeader, trans_domid: u16, pad0: u16, gref: u32 }),
+  __spacer: array(u32, 4),
+});
+
+/** Argument of `GNTTABOP_map_grant_ref`; `status`, `handle` and `dev_bus_addr` are answers. */
+export const GnttabMapGrantRef = struct('struct gnttab_map_grant_ref', {
+  /** Where to map: an address, or with `GNTMAP_contains_pte` the machine address of a page-table entry. */
+  host_addr: u64,
+  /** `GNTMAP_*`. */
+  flags: u32,
+  ref: u32,
+  dom: u16,
+  /** `GNTST_*`. */
+  status: s16,
+  handle: u32,
+  dev_bus_addr: u64,
+});
+
+/** Argument of `GNTTABOP_unmap_grant_ref`. */
+export const GnttabUnmapGrantRef = struct('struct gnttab_unmap_grant_ref', {
+  host_addr: u64,
+  dev_bus_addr: u64,
+  handle: u32,
+  status: s16,
+});
+
+/** Argument of `GNTTABOP_setup_table`. */
+export const GnttabSetupTable = struct('struct gnttab_setup_table', {
+  dom: u16,
+  nr_frames: u32,
+  status: s16,
+  frame_list: handle,
+});
+
+/** Argument of `GNTTABOP_dump_table`. */
+export const GnttabDumpTable = struct('struct gnttab_dump_table', { dom: u16, status: s16 });
+
+/** Argument of `GNTTABOP_transfer`. */
+export const GnttabTransfer = struct('struct gnttab_transfer', {
+  mfn: ulong,
+  domid: u16,
+  ref: u32,
+  status: s16,
+});
+
+/** One side of a grant copy. */
+export const GnttabCopyPtr = struct('struct gnttab_copy_ptr', {
+  u: union('', { ref: u32, gmfn: ulong }),
+  domid: u16,
+  offset: u16,
+});
+
+/** Argument of `GNTTABOP_copy`. */
+export const GnttabCopy = struct('struct gnttab_copy', {
+  source: GnttabCopyPtr,
+  dest: GnttabCopyPtr,
+  /** Bytes. */
+  len: u16,
+  /** `GNTCOPY_*`. */
+  flags: u16,
+  status: s16,
+});
+
+/** Argument of `GNTTABOP_query_size`. */
+export const GnttabQuerySize = struct('struct gnttab_query_size', {
+  dom: u16,
+  nr_frames: u32,
+  max_nr_frames: u32,
+  status: s16,
+});
+
+/** Argument of `GNTTABOP_unmap_and_replace`. */
+export const GnttabUnmapAndReplace = struct('struct gnttab_unmap_and_replace', {
+  host_addr: u64,
+  new_addr: u64,
+  handle: u32,
+  status: s16,
+});
+
+/** Argument of `GNTTABOP_set_version`. */
+export const GnttabSetVersion = struct('struct gnttab_set_version', { version: u32 });
+
+/** Argument of `GNTTABOP_get_status_frames`. */
+export const GnttabGetStatusFrames = struct('struct gnttab_get_status_frames', {
+  nr_frames: u32,
+  dom: u16,
+  status: s16,
+  frame_list: handle,
+});
+
+/** Argument of `GNTTABOP_get_version`. */
+export const GnttabGetVersion = struct('struct gnttab_get_version', { dom: u16, pad: u16, version: u32 });
+
+/** Argument of `GNTTABOP_swap_grant_ref`. */
+export const GnttabSwapGrantRef = struct('struct gnttab_swap_grant_ref', {
+  ref_a: u32,
+  ref_b: u32,
+  status: s16,
+});
+
+/** Argument of `GNTTABOP_cache_flush`. */
+export const GnttabCacheFlush = struct('struct gnttab_cache_flush', {
+  a: union('', { dev_bus_addr: u64, ref: u32 }),
+  offset: u16,
+  length: u16,
+  /** `GNTTAB_CACHE_*`. */
+  op: u32,
+});

@@ -1,5 +1,7 @@
 // Xen public headers hvm/params.h and hvm/hvm_op.h.
 
+import { array, struct, u8, u16, u32, u64 } from './layout/index.js';
+
 /** Parameters of `HVMOP_set_param` and `HVMOP_get_param`. */
 export const HVM_PARAM_PAE_ENABLED = 4;
 export const HVM_PARAM_DM_DOMAIN = 13;
@@ -59,3 +61,22 @@ export const HVMOP_get_mem_access = 13;
 export const HVMOP_get_mem_type = 15;
 export const HVMOP_set_evtchn_upcall_vector = 23;
 export const HVMOP_guest_request_vm_event = 24;
+
+/** Argument of `HVMOP_set_param` and `HVMOP_get_param`. */
+export const XenHvmParam = struct('struct xen_hvm_param', { domid: u16, pad: u16, index: u32, value: u64 });
+
+/** Argument of `HVMOP_pagetable_dying`. */
+export const XenHvmPagetableDying = struct('struct xen_hvm_pagetable_dying', {
+  domid: u16,
+  pad: array(u16, 3),
+  gpa: u64,
+});
+
+/** Argument of `HVMOP_get_time`. */
+export const XenHvmGetTime = struct('struct xen_hvm_get_time', { now: u64 });
+
+/** Argument of `HVMOP_set_evtchn_upcall_vector`. */
+export const XenHvmEvtchnUpcallVector = struct('struct xen_hvm_evtchn_upcall_vector', {
+  vcpu: u32,
+  vector: u8,
+});

@@ -9,6 +9,8 @@ export * from './grant-table.js';
 export * from './hvm-params.js';
 export * from './hypercalls.js';
 export * from './ids.js';
+export * from './io/console.js';
+export * from './io/ring.js';
 export * from './io/xenbus.js';
 export * from './io/xs-wire.js';
 export * from './layout/index.js';

@@ -1,5 +1,7 @@
 // Xen public header version.h.
 
+import { struct, text, u32, ulong } from './layout/index.js';
+
 /** Commands of `xen_version`. */
 export const XENVER_version = 0;
 export const XENVER_extraversion = 1;
@@ -17,3 +19,20 @@ export const XENVER_build_id = 10;
 export const XEN_EXTRAVERSION_LEN = 16;
 export const XEN_CAPABILITIES_INFO_LEN = 0x400;
 export const XEN_CHANGESET_INFO_LEN = 64;
+
+/** Answer of `XENVER_compile_info`. */
+export const XenCompileInfo = struct('struct xen_compile_info', {
+  compiler: text(64),
+  compile_by: text(16),
+  compile_domain: text(32),
+  compile_date: text(32),
+});
+
+/** Answer of `XENVER_platform_parameters`. */
+export const XenPlatformParameters = struct('struct xen_platform_parameters', { virt_start: ulong });
+
+/** Argument and answer of `XENVER_get_features`: 32 `XENFEAT_*` bits, from bit 32 * `submap_idx`. */
+export const XenFeatureInfo = struct('struct xen_feature_info', { submap_idx: u32, submap: u32 });
+
+/** Argument of `XENVER_build_id`; `len` bytes follow. */
+export const XenBuildId = struct('struct xen_build_id', { len: u32 });

@@ -1,5 +1,7 @@
 // Xen public header io/xs_wire.h: the xenstore protocol.
 
+import { bytes, struct, u32 } from '../layout/index.js';
+
 /** Ring and message limits, in bytes. */
 export const XENSTORE_RING_SIZE = 1024;
 export const XENSTORE_PAYLOAD_MAX = 4096;
@@ -77,3 +79,28 @@ export const xsdErrors = [
   'E2BIG',
   'EPERM',
 ] as const;
+
+/** Header of every message; `len` bytes of payload follow. */
+export const XsdSockmsg = struct('struct xsd_sockmsg', {
+  /** `XS_*`. */
+  type: u32,
+  req_id: u32,
+  /** Transaction; 0 for none. */
+  tx_id: u32,
+  len: u32,
+});
+
+/** The page shared by a domain and xenstored. Indices run freely and are masked with the ring size. */
+export const XenstoreDomainInterface = struct('struct xenstore_domain_interface', {
+  /** Requests, from the domain. */
+  req: bytes(XENSTORE_RING_SIZE),
+  /** Replies and watch events, to the domain. */
+  rsp: bytes(XENSTORE_RING_SIZE),
+  req_cons: u32,
+  req_prod: u32,
+  rsp_cons: u32,
+  rsp_prod: u32,
+  server_features: u32,
+  connection: u32,
+  error: u32,
+});
