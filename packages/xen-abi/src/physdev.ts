@@ -1,6 +1,6 @@
 // Xen public header physdev.h.
 
-import { array, handle, s32, struct, u8, u16, u32, u64, ulong, union } from './layout/index.js';
+import { handle, s32, struct, u8, u16, u32, u64, ulong, union } from './layout/index.js';
 
 /** Operations of `physdev_op`. */
 export const PHYSDEVOP_eoi = 12;
@@ -144,7 +144,6 @@ export const PhysdevPciDeviceAdd = struct('struct physdev_pci_device_add', {
   devfn: u8,
   flags: u32,
   physfn: struct('', { bus: u8, devfn: u8 }),
-  optarr: array(u32, 0),
 });
 
 /** Argument of the operations on one PCI device. */

@@ -61,6 +61,7 @@ export function array<V, M extends 'scalar' | 'compound'>(
     resolve(abi: Abi): Resolved<AccessorOf<V, M>> {
       const resolved = element.resolve(abi);
       return {
+        kind: 'array',
         size: resolved.size * length,
         align: resolved.align,
         keep: true,

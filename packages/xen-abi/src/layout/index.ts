@@ -6,6 +6,7 @@ export {
   type Compound,
   type FieldType,
   handle,
+  type Kind,
   type Place,
   type Resolved,
   type Scalar,
@@ -20,3 +21,4 @@ export {
   u64,
   ulong,
 } from './types.js';
+export { isLayout, type WalkedField, walkFields } from './walk.js';

@@ -130,7 +130,7 @@ function build<F extends Fields>(cType: string, fields: F, overlay: boolean, abi
     },
     resolve: (other) => {
       const own = layout.for(other);
-      return { size: own.size, align: own.align, keep: true, get: own.at };
+      return { kind: 'compound', size: own.size, align: own.align, keep: true, get: own.at };
     },
   };
   return layout;

@@ -6,8 +6,12 @@ export interface Place {
   readonly $base: number;
 }
 
+/** What a type of the layout language is, for whatever walks a layout (see `walkFields`). */
+export type Kind = 'unsigned' | 'signed' | 'handle' | 'bytes' | 'text' | 'array' | 'compound';
+
 /** A type of the layout language, resolved for one ABI. */
 export interface Resolved<Value> {
+  readonly kind: Kind;
   /** Bytes, including trailing padding. */
   readonly size: number;
   /** Alignment in bytes. */
@@ -33,47 +37,61 @@ export type Compound<Value> = FieldType<Value, 'compound'>;
 type Get<V> = (view: DataView, at: number) => V;
 type Set<V> = (view: DataView, at: number, value: V) => void;
 
-function scalar<V>(size: number, get: Get<V>, set: Set<V>, alignOf?: (abi: Abi) => number): Scalar<V> {
-  return { resolve: (abi) => ({ size, align: alignOf?.(abi) ?? size, get, set, keep: false }) };
+function scalar<V>(
+  kind: Kind,
+  size: number,
+  get: Get<V>,
+  set: Set<V>,
+  alignOf?: (abi: Abi) => number,
+): Scalar<V> {
+  return { resolve: (abi) => ({ kind, size, align: alignOf?.(abi) ?? size, get, set, keep: false }) };
 }
 
 export const u8: Scalar<number> = scalar(
+  'unsigned',
   1,
   (v, at) => v.getUint8(at),
   (v, at, x) => v.setUint8(at, x),
 );
 export const s8: Scalar<number> = scalar(
+  'signed',
   1,
   (v, at) => v.getInt8(at),
   (v, at, x) => v.setInt8(at, x),
 );
 export const u16: Scalar<number> = scalar(
+  'unsigned',
   2,
   (v, at) => v.getUint16(at, true),
   (v, at, x) => v.setUint16(at, x, true),
 );
 export const s16: Scalar<number> = scalar(
+  'signed',
   2,
   (v, at) => v.getInt16(at, true),
   (v, at, x) => v.setInt16(at, x, true),
 );
 export const u32: Scalar<number> = scalar(
+  'unsigned',
   4,
   (v, at) => v.getUint32(at, true),
   (v, at, x) => v.setUint32(at, x, true),
 );
 export const s32: Scalar<number> = scalar(
+  'signed',
   4,
   (v, at) => v.getInt32(at, true),
   (v, at, x) => v.setInt32(at, x, true),
 );
 export const u64: Scalar<bigint> = scalar(
+  'unsigned',
   8,
   (v, at) => v.getBigUint64(at, true),
   (v, at, x) => v.setBigUint64(at, x, true),
   (abi) => abi.u64Align,
 );
 export const s64: Scalar<bigint> = scalar(
+  'signed',
   8,
   (v, at) => v.getBigInt64(at, true),
   (v, at, x) => v.setBigInt64(at, x, true),
@@ -81,6 +99,7 @@ export const s64: Scalar<bigint> = scalar(
 );
 
 const word32: Scalar<bigint> = scalar(
+  'unsigned',
   4,
   (v, at) => BigInt(v.getUint32(at, true)),
   (v, at, x) => v.setUint32(at, Number(BigInt.asUintN(32, x)), true),
@@ -90,7 +109,9 @@ const word32: Scalar<bigint> = scalar(
 export const ulong: Scalar<bigint> = { resolve: (abi) => (abi.wordSize === 8 ? u64 : word32).resolve(abi) };
 
 /** A guest handle or pointer: a guest virtual address. Same shape as {@link ulong}. */
-export const handle: Scalar<bigint> = ulong;
+export const handle: Scalar<bigint> = {
+  resolve: (abi) => ({ ...ulong.resolve(abi), kind: 'handle' }),
+};
 
 /**
  * A fixed run of bytes. Reading gives a live `Uint8Array` on the memory itself; assigning copies at most
@@ -106,7 +127,7 @@ export function bytes(length: number): Scalar<Uint8Array> {
     target.fill(0, x.length);
     target.set(x);
   };
-  return { resolve: () => ({ size: length, align: 1, get, set, keep: false }) };
+  return { resolve: () => ({ kind: 'bytes', size: length, align: 1, get, set, keep: false }) };
 }
 
 /**
@@ -137,7 +158,7 @@ export function text(length: number): Scalar<string> {
     }
     copyIn(v, at, encoded);
   };
-  return { resolve: (abi) => ({ ...raw.resolve(abi), get, set }) };
+  return { resolve: (abi) => ({ ...raw.resolve(abi), kind: 'text', get, set }) };
 }
 
 function copyIn(view: DataView, at: number, source: Uint8Array): void {
