@@ -35,8 +35,7 @@ function run(program, args, cwd) {
  * complete; where they are missing or stale, a private copy of them is fetched into `cache` (no root needed).
  */
 export class Apt {
-  /** @type {string[]} */
-  #options = [];
+  #options = ['-o', 'Acquire::Retries=3', '-o', 'APT::Sandbox::User='];
   #cache;
 
   /** @param {string} cache directory for downloads and, if need be, package lists */
@@ -49,14 +48,7 @@ export class Apt {
     const state = join(this.#cache, 'apt');
     for (const directory of ['lists/partial', 'archives/partial'])
       mkdirSync(join(state, directory), { recursive: true });
-    this.#options = [
-      '-o',
-      `Dir::State::Lists=${state}/lists`,
-      '-o',
-      `Dir::Cache=${state}`,
-      '-o',
-      'APT::Sandbox::User=',
-    ];
+    this.#options.push('-o', `Dir::State::Lists=${state}/lists`, '-o', `Dir::Cache=${state}`);
     run('apt-get', [...this.#options, '-qq', 'update']);
   }
 
@@ -90,7 +82,7 @@ export class Apt {
     mkdirSync(this.#cache, { recursive: true });
     const work = mkdtempSync(join(this.#cache, 'unpacking-'));
     try {
-      run('apt-get', [...this.#options, '-o', 'APT::Sandbox::User=', '-qq', 'download', packageName], work);
+      run('apt-get', [...this.#options, '-qq', 'download', packageName], work);
       const archive = readdirSync(work).find((name) => name.endsWith('.deb'));
       if (archive === undefined)
         throw new UnavailableError(`apt-get download ${packageName} left no package`);
