@@ -1,1 +1,16 @@
-export {};
+export { type ElfImage, type ElfSection, type ElfSegment, isElf, parseElf } from './elf/elf.js';
+export { type BuildOptions, type BuiltDomain, buildPvDomain } from './pv/build.js';
+export { ArrayTarget, type BuildTarget } from './pv/build-target.js';
+export { checkFeatures, type FeatureSet, featureNames, parseFeatures } from './pv/features.js';
+export { type PvKernel, parsePvKernel } from './pv/kernel.js';
+export { layoutPvDomain, type PvLayout, type Region } from './pv/layout.js';
+export { type NoteSource, type PvNotes, readPvNotes } from './pv/notes.js';
+export type { Mapping, TableRange } from './pv/page-tables.js';
+export type { BzImage } from './unpack/bzimage.js';
+export type { Compression } from './unpack/compression.js';
+export {
+  type KernelCache,
+  type UnpackedKernel,
+  type UnpackOptions,
+  unpackKernel,
+} from './unpack/unpack-kernel.js';
