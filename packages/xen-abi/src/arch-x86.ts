@@ -1,6 +1,6 @@
 // Xen public headers arch-x86/xen.h and arch-x86/xen-x86_64.h.
 
-import { array, bytes, struct, u8, u16, u32, u64, ulong } from './layout/index.js';
+import { array, bytes, only, struct, u8, u16, u32, u64, ulong, x86_32, x86_64 } from './layout/index.js';
 
 /** Descriptor-table pages from this one on belong to Xen (page, byte and entry index in the GDT). */
 export const FIRST_RESERVED_GDT_PAGE = 14;
@@ -85,80 +85,92 @@ export const TrapInfo = struct('struct trap_info', {
 });
 
 /** Register state of a guest, as `vcpu_guest_context` and the bottom of Xen's stack hold it. */
-export const CpuUserRegs = struct('struct cpu_user_regs', {
-  r15: u64,
-  r14: u64,
-  r13: u64,
-  r12: u64,
-  rbp: u64,
-  rbx: u64,
-  r11: u64,
-  r10: u64,
-  r9: u64,
-  r8: u64,
-  rax: u64,
-  rcx: u64,
-  rdx: u64,
-  rsi: u64,
-  rdi: u64,
-  error_code: u32,
-  entry_vector: u32,
-  rip: u64,
-  cs: u16,
-  _pad0: array(u16, 1),
-  saved_upcall_mask: u8,
-  _pad1: array(u8, 3),
-  rflags: u64,
-  rsp: u64,
-  ss: u16,
-  _pad2: array(u16, 3),
-  es: u16,
-  _pad3: array(u16, 3),
-  ds: u16,
-  _pad4: array(u16, 3),
-  fs: u16,
-  _pad5: array(u16, 3),
-  gs: u16,
-  _pad6: array(u16, 3),
-});
+export const CpuUserRegs = struct(
+  'struct cpu_user_regs',
+  {
+    r15: u64,
+    r14: u64,
+    r13: u64,
+    r12: u64,
+    rbp: u64,
+    rbx: u64,
+    r11: u64,
+    r10: u64,
+    r9: u64,
+    r8: u64,
+    rax: u64,
+    rcx: u64,
+    rdx: u64,
+    rsi: u64,
+    rdi: u64,
+    error_code: u32,
+    entry_vector: u32,
+    rip: u64,
+    cs: u16,
+    _pad0: array(u16, 1),
+    saved_upcall_mask: u8,
+    _pad1: array(u8, 3),
+    rflags: u64,
+    rsp: u64,
+    ss: u16,
+    _pad2: array(u16, 3),
+    es: u16,
+    _pad3: array(u16, 3),
+    ds: u16,
+    _pad4: array(u16, 3),
+    fs: u16,
+    _pad5: array(u16, 3),
+    gs: u16,
+    _pad6: array(u16, 3),
+  },
+  { only: x86_64 },
+);
 
 /** What the `iret` hypercall pops from the guest's stack. */
-export const IretContext = struct('struct iret_context', {
-  rax: u64,
-  r11: u64,
-  rcx: u64,
-  flags: u64,
-  rip: u64,
-  cs: u64,
-  rflags: u64,
-  rsp: u64,
-  ss: u64,
-});
+export const IretContext = struct(
+  'struct iret_context',
+  {
+    rax: u64,
+    r11: u64,
+    rcx: u64,
+    flags: u64,
+    rip: u64,
+    cs: u64,
+    rflags: u64,
+    rsp: u64,
+    ss: u64,
+  },
+  { only: x86_64 },
+);
 
 /** The whole state of a vCPU, for `VCPUOP_initialise`. */
-export const VcpuGuestContext = struct('struct vcpu_guest_context', {
-  /** FXSAVE image. */
-  fpu_ctxt: bytes(512),
-  /** `VGCF_*`. */
-  flags: ulong,
-  user_regs: CpuUserRegs,
-  trap_ctxt: array(TrapInfo, 256),
-  ldt_base: ulong,
-  ldt_ents: ulong,
-  gdt_frames: array(ulong, 16),
-  gdt_ents: ulong,
-  kernel_ss: ulong,
-  kernel_sp: ulong,
-  ctrlreg: array(ulong, 8),
-  debugreg: array(ulong, 8),
-  event_callback_eip: ulong,
-  failsafe_callback_eip: ulong,
-  syscall_callback_eip: ulong,
-  vm_assist: ulong,
-  fs_base: u64,
-  gs_base_kernel: u64,
-  gs_base_user: u64,
-});
+export const VcpuGuestContext = struct(
+  'struct vcpu_guest_context',
+  {
+    /** FXSAVE image. */
+    fpu_ctxt: bytes(512),
+    /** `VGCF_*`. */
+    flags: ulong,
+    user_regs: CpuUserRegs,
+    trap_ctxt: array(TrapInfo, 256),
+    ldt_base: ulong,
+    ldt_ents: ulong,
+    gdt_frames: array(ulong, 16),
+    gdt_ents: ulong,
+    kernel_ss: ulong,
+    kernel_sp: ulong,
+    ctrlreg: array(ulong, 8),
+    debugreg: array(ulong, 8),
+    event_callback_eip: ulong,
+    failsafe_callback_eip: ulong,
+    syscall_callback_eip: ulong,
+    vm_assist: ulong,
+    fs_base: u64,
+    gs_base_kernel: u64,
+    gs_base_user: u64,
+  },
+  { only: x86_64 },
+);
 
 /** The architecture's part of `shared_info`. */
 export const ArchSharedInfo = struct('struct arch_shared_info', {
@@ -169,13 +181,16 @@ export const ArchSharedInfo = struct('struct arch_shared_info', {
   p2m_cr3: ulong,
   p2m_vaddr: ulong,
   p2m_generation: ulong,
+  /** 64-bit guests have it in `shared_info` itself. */
+  wc_sec_hi: only(x86_32, u32),
 });
 
 /** The architecture's part of `vcpu_info`. */
 export const ArchVcpuInfo = struct('struct arch_vcpu_info', {
   /** Faulting address of the last page fault given to a PV guest. */
   cr2: ulong,
-  pad: ulong,
+  /** Makes a `vcpu_info` 64 bytes long. */
+  pad: array(ulong, (abi) => (abi.wordSize === 8 ? 1 : 5)),
 });
 
 /** One CPUID leaf of a policy. */

@@ -1,6 +1,6 @@
 // Xen public header callback.h.
 
-import { struct, u16, ulong } from './layout/index.js';
+import { struct, u16, ulong, x86_64 } from './layout/index.js';
 
 /** Kinds of callback. */
 export const CALLBACKTYPE_event = 0;
@@ -20,13 +20,17 @@ export const CALLBACKOP_register = 0;
 export const CALLBACKOP_unregister = 1;
 
 /** Argument of `CALLBACKOP_register`. */
-export const CallbackRegister = struct('struct callback_register', {
-  /** `CALLBACKTYPE_*`. */
-  type: u16,
-  /** `CALLBACKF_*`. */
-  flags: u16,
-  address: ulong,
-});
+export const CallbackRegister = struct(
+  'struct callback_register',
+  {
+    /** `CALLBACKTYPE_*`. */
+    type: u16,
+    /** `CALLBACKF_*`. */
+    flags: u16,
+    address: ulong,
+  },
+  { only: x86_64 },
+);
 
 /** Argument of `CALLBACKOP_unregister`. */
 export const CallbackUnregister = struct('struct callback_unregister', { type: u16, _unused: u16 });

@@ -1,7 +1,7 @@
 // Xen public header xen.h: virtual interrupts, MMU operations, domain ids, console and assist operations.
 
 import { ArchSharedInfo, ArchVcpuInfo, XEN_LEGACY_MAX_VCPUS } from './arch-x86.js';
-import { array, handle, s8, struct, text, u8, u32, u64, ulong, union } from './layout/index.js';
+import { array, handle, only, s8, struct, text, u8, u32, u64, ulong, union, x86_64 } from './layout/index.js';
 
 /** Virtual interrupts (`VIRQ_*`), bound with `EVTCHNOP_bind_virq`. */
 export const VIRQ_TIMER = 0;
@@ -151,16 +151,16 @@ export const VcpuInfo = struct('struct vcpu_info', {
   time: VcpuTimeInfo,
 });
 
-/** What Xen and one domain share, in one page. (The word arrays have 64 words for 64-bit guests.) */
+/** What Xen and one domain share, in one page. The bitmaps have a bit per port: 4096, or 1024 for a 32-bit guest. */
 export const SharedInfo = struct('struct shared_info', {
   vcpu_info: array(VcpuInfo, XEN_LEGACY_MAX_VCPUS),
-  evtchn_pending: array(ulong, 64),
-  evtchn_mask: array(ulong, 64),
+  evtchn_pending: array(ulong, (abi) => abi.wordSize * 8),
+  evtchn_mask: array(ulong, (abi) => abi.wordSize * 8),
   /** Wall clock at system time 0; the version is odd while Xen writes. */
   wc_version: u32,
   wc_sec: u32,
   wc_nsec: u32,
-  wc_sec_hi: u32,
+  wc_sec_hi: only(x86_64, u32),
   arch: ArchSharedInfo,
 });
 

@@ -1,21 +1,32 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { program } from './program.js';
+import { type Abi, x86_32, x86_64 } from '@xenolith/xen-abi';
+import { type Fixture, program, section } from './program.js';
 
-const fixture = fileURLToPath(
-  new URL('../../../packages/xen-abi/fixtures/layout-x86_64.json', import.meta.url),
-);
+const fixtures = fileURLToPath(new URL('../../../packages/xen-abi/fixtures', import.meta.url));
+
+/** Only compiles, for the numbers are constants: so no 32-bit C library is needed, and a cross compiler will do. */
+function measure(abi: Abi, dir: string): Fixture {
+  const { source, read } = program(abi);
+  const file = (extension: string) => join(dir, `${abi.name}.${extension}`);
+  writeFileSync(file('c'), source);
+  const flags = ['-std=gnu99', '-ffreestanding', '-w', `-m${abi.wordSize * 8}`];
+  execFileSync('gcc', [...flags, '-c', '-o', file('o'), file('c')], { stdio: 'inherit' });
+  execFileSync('objcopy', ['-O', 'binary', `--only-section=${section}`, file('o'), file('bin')]);
+  const table = readFileSync(file('bin'));
+  return read(new DataView(table.buffer, table.byteOffset, table.length));
+}
+
 const dir = mkdtempSync(join(tmpdir(), 'abi-fixture-'));
 try {
-  const source = join(dir, 'probe.c');
-  const binary = join(dir, 'probe');
-  writeFileSync(source, program());
-  execFileSync('gcc', ['-std=gnu99', '-w', '-m64', '-o', binary, source], { stdio: 'inherit' });
-  writeFileSync(fixture, execFileSync(binary));
-  console.log(`wrote ${fixture}`);
+  for (const abi of [x86_64, x86_32]) {
+    const path = join(fixtures, `layout-${abi.name}.json`);
+    writeFileSync(path, `${JSON.stringify(measure(abi, dir), null, 1)}\n`);
+    console.log(`wrote ${path}`);
+  }
 } finally {
   rmSync(dir, { recursive: true });
 }

@@ -1,5 +1,5 @@
 import * as xenAbi from '@xenolith/xen-abi';
-import { type Fields, isLayout, type Layout, walkFields } from '@xenolith/xen-abi';
+import { type Abi, type Fields, isLayout, type Layout, walkFields } from '@xenolith/xen-abi';
 
 /** Headers that declare what xen-abi exports; errno.h is included apart. */
 const headers = [
@@ -34,44 +34,115 @@ const frontParts: Record<string, { cType: string; end: string }> = {
 /** Constants that have no name in the headers. */
 const expressions: Record<string, string> = { SRING_RING_OFFSET: 'offsetof(struct probe_sring, ring)' };
 
-function layoutLines(name: string, layout: Layout<Fields>): string[] {
+/** A number that the compiler knows, and where it goes in the fixture. */
+interface Probe {
+  readonly expression: string;
+  store(value: bigint): void;
+}
+
+/** The fixture's JSON. Constants are decimal text, because JSON has no 64-bit integers. */
+export interface Fixture {
+  readonly layouts: Record<string, FixtureLayout>;
+  readonly constants?: Record<string, string>;
+}
+
+interface FixtureLayout {
+  size: number;
+  readonly fields: Record<string, { offset: number; size: number; signed?: boolean }>;
+}
+
+/** A C translation unit, and how to read the table of 64-bit numbers in its section {@link section}. */
+export interface Program {
+  readonly source: string;
+  read(table: DataView): Fixture;
+}
+
+export const section = '.abi_probe';
+
+function layoutProbes(name: string, layout: Layout<Fields>, abi: Abi, into: FixtureLayout): Probe[] {
   const front = frontParts[name];
   const cType = front?.cType ?? layout.cType;
   if (cType === '') throw new Error(`${name} has no C type to compare with`);
   const size = front ? `offsetof(${cType}, ${front.end})` : `sizeof(${cType})`;
-  const fields = [...walkFields(layout)].map(({ path, kind }) => {
+  const probes: Probe[] = [
+    {
+      expression: size,
+      store(v) {
+        into.size = Number(v);
+      },
+    },
+  ];
+  for (const { path, kind } of walkFields(layout, abi)) {
     const member = `((${cType} *)0)->${path}`;
-    const signed =
-      kind === 'signed' || kind === 'unsigned'
-        ? `(__typeof__(${member}))-1 < (__typeof__(${member}))1`
-        : '-1';
-    return `  field("${path}", offsetof(${cType}, ${path}), sizeof(${member}), ${signed});`;
-  });
-  return [`  layout("${name}", ${size});`, ...fields];
-}
-
-/**
- * The C program. It prints JSON: `layouts` (sizes, offsets of fields, sizes of fields, signedness of integers) and
- * `constants` (decimal text, because JSON has no 64-bit integers).
- */
-export function program(): string {
-  const layouts: string[] = [];
-  const constants: string[] = [];
-  for (const [name, value] of Object.entries(xenAbi)) {
-    if (isLayout(value)) layouts.push(...layoutLines(name, value));
-    if (typeof value === 'number' || typeof value === 'bigint') {
-      const expression = expressions[name] ?? (name in xenAbi.errnos ? `XEN_${name}` : name);
-      const type = typeof value === 'bigint' || value >= 0 ? 'unsigned long long' : 'long long';
-      constants.push(`  constant("${name}", ${type === 'long long' ? '1' : '0'}, (${type})(${expression}));`);
+    const field: FixtureLayout['fields'][string] = { offset: 0, size: 0 };
+    into.fields[path] = field;
+    probes.push({
+      expression: `offsetof(${cType}, ${path})`,
+      store(v) {
+        field.offset = Number(v);
+      },
+    });
+    probes.push({
+      expression: `sizeof(${member})`,
+      store(v) {
+        field.size = Number(v);
+      },
+    });
+    if (kind === 'signed' || kind === 'unsigned') {
+      const expression = `(__typeof__(${member}))-1 < (__typeof__(${member}))1`;
+      probes.push({
+        expression,
+        store(v) {
+          field.signed = v !== 0n;
+        },
+      });
     }
   }
+  return probes;
+}
+
+function constantProbe(name: string, signed: boolean, into: Record<string, string>): Probe {
+  const expression = expressions[name] ?? (name in xenAbi.errnos ? `XEN_${name}` : name);
+  return {
+    expression,
+    store(v) {
+      into[name] = String(signed ? v : BigInt.asUintN(64, v));
+    },
+  };
+}
+
+/** Everything that xen-abi declares for one ABI, as a question to a C compiler. */
+export function program(abi: Abi): Program {
+  const layouts: Record<string, FixtureLayout> = {};
+  const constants: Record<string, string> = {};
+  const probes: Probe[] = [];
+  for (const [name, value] of Object.entries(xenAbi)) {
+    if (isLayout(value) && (value.only ?? abi).name === abi.name) {
+      const into: FixtureLayout = { size: 0, fields: {} };
+      layouts[name] = into;
+      probes.push(...layoutProbes(name, value, abi, into));
+    }
+    // Constants are those of 64-bit guests.
+    if (abi.wordSize === 8 && (typeof value === 'number' || typeof value === 'bigint')) {
+      probes.push(constantProbe(name, value < 0, constants));
+    }
+  }
+  return {
+    source: source(probes),
+    read(table) {
+      probes.forEach((probe, i) => {
+        probe.store(table.getBigInt64(8 * i, true));
+      });
+      return abi.wordSize === 8 ? { layouts, constants } : { layouts };
+    },
+  };
+}
+
+function source(probes: readonly Probe[]): string {
   return `#include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 #define __XEN_TOOLS__ 1
 ${headers.map((h) => `#include <xen/${h}>`).join('\n')}
-#include <xen/arch-x86/xen-mca.h>
 
 /* Some errnos are declared for the hypervisor's own side only. */
 #define __XEN__ 1
@@ -83,30 +154,8 @@ enum {
 DEFINE_RING_TYPES(probe, uint64_t, uint64_t);
 DEFINE_XEN_FLEX_RING_AND_INTF(probe);
 
-static const char *layout_end = "", *field_sep = "", *constant_sep = "";
-static void layout(const char *name, size_t size) {
-  printf("%s\\n    \\"%s\\": { \\"size\\": %zu, \\"fields\\": {", layout_end, name, size);
-  layout_end = " } },";
-  field_sep = "";
-}
-static void field(const char *path, size_t offset, size_t size, int is_signed) {
-  printf("%s\\n      \\"%s\\": { \\"offset\\": %zu, \\"size\\": %zu%s }", field_sep, path, offset, size,
-         is_signed < 0 ? "" : is_signed ? ", \\"signed\\": true" : ", \\"signed\\": false");
-  field_sep = ",";
-}
-static void constant(const char *name, int is_signed, unsigned long long value) {
-  printf("%s\\n    \\"%s\\": \\"", constant_sep, name);
-  printf(is_signed ? "%lld\\"" : "%llu\\"", value);
-  constant_sep = ",";
-}
-
-int main(void) {
-  printf("{\\n  \\"layouts\\": {");
-${layouts.join('\n')}
-  printf(" } }\\n  },\\n  \\"constants\\": {");
-${constants.join('\n')}
-  printf("\\n  }\\n}\\n");
-  return 0;
-}
+__attribute__((used, section("${section}"))) const long long probes[] = {
+${probes.map(({ expression }) => `  (long long)(${expression}),`).join('\n')}
+};
 `;
 }

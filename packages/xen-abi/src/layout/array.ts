@@ -52,20 +52,25 @@ class MemoryArray<V> implements ArrayAccessor<V> {
   }
 }
 
-/** `length` elements of one type, without gaps. Structs in an array are reached with `.get(i).field`. */
+/**
+ * Elements of one type, without gaps. Structs in an array are reached with `.get(i).field`.
+ *
+ * @param length number of elements, or how the ABI decides it
+ */
 export function array<V, M extends 'scalar' | 'compound'>(
   element: FieldType<V, M>,
-  length: number,
+  length: number | ((abi: Abi) => number),
 ): Compound<AccessorOf<V, M>> {
   return {
     resolve(abi: Abi): Resolved<AccessorOf<V, M>> {
       const resolved = element.resolve(abi);
+      const count = typeof length === 'number' ? length : length(abi);
       return {
         kind: 'array',
-        size: resolved.size * length,
+        size: resolved.size * count,
         align: resolved.align,
         keep: true,
-        get: (view, at) => new MemoryArray(view, at, length, resolved) as unknown as AccessorOf<V, M>,
+        get: (view, at) => new MemoryArray(view, at, count, resolved) as unknown as AccessorOf<V, M>,
       };
     },
   };

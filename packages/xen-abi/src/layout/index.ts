@@ -7,6 +7,7 @@ export {
   type FieldType,
   handle,
   type Kind,
+  only,
   type Place,
   type Resolved,
   type Scalar,

@@ -27,13 +27,19 @@ export interface Layout<F> extends Compound<Accessor<F>> {
   /** `offsetof` for every field, in bytes. */
   readonly offset: { readonly [K in keyof F]: number };
   readonly fields: F;
+  /** The one ABI that has this C type; absent if the declaration holds for all. */
+  readonly only?: Abi;
   /** An accessor on the bytes at `offset` of `view`. Reads and writes go straight to that memory. */
   at(view: DataView, offset?: number): Accessor<F>;
   /** An accessor on fresh zeroed memory of its own. */
   create(): Accessor<F>;
   /** An accessor on a private copy: what a guest wrote is copied once, then validated, then used. */
   copy(view: DataView, offset?: number): Accessor<F>;
-  /** The same declaration under another ABI. */
+  /**
+   * The same declaration under another ABI.
+   *
+   * @throws RangeError when the C type is another one there (see `only`)
+   */
   for(abi: Abi): Layout<F>;
 }
 
@@ -61,24 +67,24 @@ function place(members: [string, Resolved<unknown>][], overlay: boolean): Placed
 /** One class per layout, with a getter (and a setter for scalars) per field on its prototype. */
 function accessorClass(members: [string, Resolved<unknown>][], offsets: Record<string, number>) {
   class StructAccessor implements Place {
-    $kept: Map<string, unknown> | undefined = undefined;
+    $kept: unknown[] | undefined = undefined;
     constructor(
       readonly $view: DataView,
       readonly $base: number,
     ) {}
   }
-  for (const [name, type] of members) {
+  for (const [slot, [name, type]] of members.entries()) {
     const at = offsets[name] ?? 0;
     const { get, set } = type;
     Object.defineProperty(StructAccessor.prototype, name, {
       enumerable: true,
       get: type.keep
         ? function (this: StructAccessor): unknown {
-            this.$kept ??= new Map();
-            let value = this.$kept.get(name);
+            this.$kept ??= new Array(members.length);
+            let value = this.$kept[slot];
             if (value === undefined) {
               value = get(this.$view, this.$base + at);
-              this.$kept.set(name, value);
+              this.$kept[slot] = value;
             }
             return value;
           }
@@ -95,7 +101,15 @@ function accessorClass(members: [string, Resolved<unknown>][], offsets: Record<s
   return StructAccessor;
 }
 
-function build<F extends Fields>(cType: string, fields: F, overlay: boolean, abi: Abi): Layout<F> {
+interface Declaration<F> {
+  readonly cType: string;
+  readonly fields: F;
+  readonly overlay: boolean;
+  readonly only?: Abi;
+}
+
+function build<F extends Fields>(declaration: Declaration<F>, abi: Abi): Layout<F> {
+  const { cType, fields, overlay, only } = declaration;
   const members = Object.entries(fields).map(([name, type]): [string, Resolved<unknown>] => [
     name,
     type.resolve(abi),
@@ -111,6 +125,7 @@ function build<F extends Fields>(cType: string, fields: F, overlay: boolean, abi
     align,
     offset: offsets as { readonly [K in keyof F]: number },
     fields,
+    ...(only && { only }),
     at,
     create: () => at(new DataView(new ArrayBuffer(size))),
     copy(view, offset = 0) {
@@ -121,9 +136,11 @@ function build<F extends Fields>(cType: string, fields: F, overlay: boolean, abi
     },
     for(other) {
       if (other.name === abi.name) return layout;
+      if (only && only.name !== other.name)
+        throw new RangeError(`${cType} is declared for ${only.name} only`);
       let found = others.get(other.name);
       if (!found) {
-        found = build(cType, fields, overlay, other);
+        found = build(declaration, other);
         others.set(other.name, found);
       }
       return found;
@@ -140,12 +157,17 @@ function build<F extends Fields>(cType: string, fields: F, overlay: boolean, abi
  * Declares a C struct: each field at the next offset that its alignment allows, as C compilers do.
  *
  * @param cType the C type (`struct vcpu_info`, `vcpu_info_t`), or an empty string if C gives it no name
+ * @param options `only`: the one ABI under which the C type has these fields
  */
-export function struct<const F extends Fields>(cType: string, fields: F): Layout<F> {
-  return build(cType, fields, false, x86_64);
+export function struct<const F extends Fields>(
+  cType: string,
+  fields: F,
+  options: { readonly only?: Abi } = {},
+): Layout<F> {
+  return build({ cType, fields, overlay: false, ...options }, options.only ?? x86_64);
 }
 
-/** Declares a C union: every field at offset 0. */
+/** Declares a C union: every field at offset 0. `cType` as for {@link struct}. */
 export function union<const F extends Fields>(cType: string, fields: F): Layout<F> {
-  return build(cType, fields, true, x86_64);
+  return build({ cType, fields, overlay: true }, x86_64);
 }

@@ -7,7 +7,7 @@ export interface Place {
 }
 
 /** What a type of the layout language is, for whatever walks a layout (see `walkFields`). */
-export type Kind = 'unsigned' | 'signed' | 'handle' | 'bytes' | 'text' | 'array' | 'compound';
+export type Kind = 'unsigned' | 'signed' | 'handle' | 'bytes' | 'text' | 'array' | 'compound' | 'absent';
 
 /** A type of the layout language, resolved for one ABI. */
 export interface Resolved<Value> {
@@ -163,4 +163,16 @@ export function text(length: number): Scalar<string> {
 
 function copyIn(view: DataView, at: number, source: Uint8Array): void {
   new Uint8Array(view.buffer, view.byteOffset + at, source.length).set(source);
+}
+
+/**
+ * A field that the C declaration has under one ABI only. Elsewhere it takes no space, `walkFields` leaves it out,
+ * and reading or assigning it throws a TypeError.
+ */
+export function only<V, M extends 'scalar' | 'compound'>(abi: Abi, type: FieldType<V, M>): FieldType<V, M> {
+  const refuse = (): never => {
+    throw new TypeError(`this field exists in ${abi.name} layouts only`);
+  };
+  const absent: Resolved<V> = { kind: 'absent', size: 0, align: 1, get: refuse, set: refuse, keep: false };
+  return { resolve: (other) => (other.name === abi.name ? type.resolve(other) : absent) };
 }

@@ -34,6 +34,7 @@ function* walk(layout: Layout<Fields>, abi: Abi, prefix: string, base: number): 
     const offset = base + (own.offset[name] ?? 0);
     const path = prefix + name;
     const { kind, size } = type.resolve(abi);
+    if (kind === 'absent') continue;
     yield { path, offset, size, kind };
     if (isLayout(type) && type.cType === '') yield* walk(type, abi, `${path}.`, offset);
   }
