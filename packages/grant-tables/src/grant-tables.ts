@@ -196,9 +196,8 @@ export class GrantTables {
     if (status !== GNTST_okay) return status;
     const mfn = Number(devBusAddr / BigInt(PAGE_SIZE));
     const mapping = new NativeMapping(this.context.memory, this.view, granter, ref, handle, mfn, readonly);
-    let mappings = this.native.get(holder);
-    if (!mappings) this.native.set(holder, (mappings = new Map()));
-    mappings.set(handle, mapping);
+    const mappings = this.native.get(holder) ?? new Map<number, NativeMapping>();
+    this.native.set(holder, mappings.set(handle, mapping));
     return mapping;
   }
 
