@@ -22,6 +22,10 @@ export interface PvDomain {
   readonly vcpus: readonly (PvVcpu | undefined)[];
   /** Answer of `XENMEM_memory_map`; empty: the call answers ENOSYS. */
   readonly memoryMap: readonly MemoryRange[];
+  /** A `VMASST_TYPE_*` is enabled; without the method none is. */
+  hasAssist?(type: number): boolean;
+  /** `shared_info.arch.max_pfn` as the guest set it, for XENMEM_maximum_gpfn. */
+  readonly maxPfn?: number;
   /** Set while the domain is being torn down: no new references to its frames are given. */
   readonly dying: boolean;
   /** The guest did something that Xen answers with domain_crash(). */
@@ -67,15 +71,26 @@ export interface TlbControl {
   flushPage(linear: bigint): void;
   /** Forgets every translation of every address space. */
   flushAll(): void;
+  /**
+   * Forgets the write translations that lead to a frame, in all address spaces. Without it the policy uses `flushAll`.
+   * `forgetWriteEntries` of @xenolith/mmu/frames does it for the TLB of @xenolith/mmu.
+   */
+  forgetWrites?(mfn: number): void;
   /** The policy wrote [address, address + length) of machine memory, which might hold decoded code. */
   codeWritten(address: number, length: number): void;
 }
 
-/**
- * Grants and other domains, as far as page tables meet them. A PTE of a granted frame is made and removed only by the
- * grant-table hypercalls (GNTTABOP_map_grant_ref with GNTMAP_contains_pte or a host address).
- */
+/** The host's domains, as far as the policy meets them. */
 export interface DomainLookup {
-  /** The domain of that number, or undefined. DOMID_SELF and its like are resolved before. */
+  /** The PV domain of that number, or undefined. DOMID_SELF and its like are resolved before. */
   byId(domid: number): PvDomain | undefined;
+  /** There is such a domain, of any kind (the native domain 0 too): the difference between EPERM and ESRCH. */
+  exists(domid: number): boolean;
 }
+
+/**
+ * The rest of a hypercall that stopped early, to be asked for with `PvMemory.takeContinuation()` when a handler returned
+ * −ERESTART: the same hypercall is to be made again with these arguments (first to last), as Xen does: in a vCPU's
+ * registers with rip back at the instruction, or in the multicall entry.
+ */
+export type Continuation = readonly bigint[];

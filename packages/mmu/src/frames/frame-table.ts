@@ -60,6 +60,8 @@ const PRIVATE = FRAME.private / 4;
 export class FrameTable {
   validator: FrameValidator | undefined;
   hooks: FrameHooks | undefined;
+  /** When set, every frame whose references change is recorded here; for checks in test builds. */
+  touched: Set<number> | undefined;
   /** Number of full TLB flushes so far, plus one. */
   flushClock = 1;
   readonly #u32: Uint32Array;
@@ -233,6 +235,7 @@ export class FrameTable {
     if (mfn >= this.machine.frames) return false;
     const entry = this.#base + mfn * WORDS;
     if ((this.#u32[entry + OWNER] & 0xffff) !== domid || (this.#u32[entry] & COUNT_MASK) === 0) return false;
+    this.touched?.add(mfn);
     this.#u32[entry]++;
     return true;
   }
@@ -242,6 +245,7 @@ export class FrameTable {
     const entry = this.#base + mfn * WORDS;
     const count = this.#u32[entry] & COUNT_MASK;
     if (count === 0) this.#broken(mfn, 'putPage without a reference');
+    this.touched?.add(mfn);
     this.#u32[entry]--;
     if (count === 1) this.#lastReference(mfn);
   }

@@ -1,0 +1,252 @@
+import {
+  DOMID_SELF,
+  EACCES,
+  EDOM,
+  EFAULT,
+  EINVAL,
+  ENOSYS,
+  EOPNOTSUPP,
+  EPERM,
+  ESRCH,
+  MACH2PHYS_VIRT_END,
+  MACH2PHYS_VIRT_START,
+  XENMAPSPACE_gmfn_foreign,
+  XENMAPSPACE_gmfn_range,
+  XENMEM_acquire_resource,
+  XENMEM_add_to_physmap,
+  XENMEM_add_to_physmap_batch,
+  XENMEM_claim_pages,
+  XENMEM_current_reservation,
+  XENMEM_decrease_reservation,
+  XENMEM_exchange,
+  XENMEM_get_pod_target,
+  XENMEM_get_sharing_freed_pages,
+  XENMEM_get_sharing_shared_pages,
+  XENMEM_get_vnumainfo,
+  XENMEM_increase_reservation,
+  XENMEM_machine_memory_map,
+  XENMEM_machphys_mapping,
+  XENMEM_machphys_mfn_list,
+  XENMEM_maximum_gpfn,
+  XENMEM_maximum_ram_page,
+  XENMEM_maximum_reservation,
+  XENMEM_memory_map,
+  XENMEM_populate_physmap,
+  XENMEM_remove_from_physmap,
+  XENMEM_set_pod_target,
+  XenAddToPhysmap,
+  XenAddToPhysmapBatch,
+  XenMachphysMapping,
+  XenMachphysMfnList,
+  XenMemAcquireResource,
+  XenMemoryDomain,
+  XenMemoryMap,
+  XenMemoryReservation,
+  XenPodTarget,
+  XenRemoveFromPhysmap,
+  XenVnumaTopologyInfo,
+} from '@xenolith/xen-abi';
+import { exchange } from './exchange.js';
+import { writeU32, writeU64 } from './guest-array.js';
+import type { GuestAccess, PvVcpu } from './interfaces.js';
+import type { PvMemory } from './pv-memory.js';
+import { changeReservation, EXTENT_SHIFT } from './reservation.js';
+
+/** Bytes of an E820 entry: u64 address, u64 size, u32 type, packed. */
+const E820_SIZE = 20;
+/** The M2P is listed in pieces of 2 MiB: 512 frames. */
+const M2P_EXTENT = 512;
+
+/** Everything a handler of one sub-operation may need. */
+interface Call {
+  memory: PvMemory;
+  vcpu: PvVcpu;
+  guest: GuestAccess;
+  op: number;
+  start: number;
+  arg: bigint;
+}
+
+type Handler = (call: Call) => number;
+
+/** The argument, copied: a view of `size` bytes or undefined (EFAULT). */
+function argument({ guest, arg }: Call, size: number): DataView | undefined {
+  const bytes = guest.copyFrom(arg, size);
+  return bytes && new DataView(bytes.buffer, bytes.byteOffset, size);
+}
+
+/** 0 for the caller's own domain, −ESRCH, or −EPERM for another's. */
+function mayUse({ memory, vcpu }: Call, domid: number): number {
+  if (memory.ownDomain(vcpu, domid) !== undefined) return 0;
+  return memory.domains.exists(domid) ? -EPERM : -ESRCH;
+}
+
+/** A PV domain's frames are its own affair: Xen has no physmap to change. */
+function noPhysmap(call: Call, domid: number): number {
+  const rc = mayUse(call, domid);
+  return rc === 0 || (rc === -EPERM && call.memory.domains.byId(domid) !== undefined) ? -EACCES : rc;
+}
+
+const reservation: Handler = ({ memory, vcpu, guest, op, start, arg }) =>
+  changeReservation(memory, vcpu, guest, op, start, arg);
+
+const query: Handler = (call) => {
+  const view = argument(call, XenMemoryDomain.size);
+  if (view === undefined) return -EFAULT;
+  const rc = mayUse(call, XenMemoryDomain.at(view).domid);
+  if (rc !== 0) return rc;
+  const { domain } = call.vcpu;
+  if (call.op === XENMEM_current_reservation) return domain.totPages;
+  if (call.op === XENMEM_maximum_reservation) return domain.maxPages;
+  return (domain.maxPfn || 1) - 1;
+};
+
+const memoryMap: Handler = (call) => {
+  const { guest, vcpu, arg } = call;
+  const view = argument(call, XenMemoryMap.size);
+  if (view === undefined) return -EFAULT;
+  const ranges = vcpu.domain.memoryMap;
+  if (ranges.length === 0) return -ENOSYS;
+  const map = XenMemoryMap.at(view);
+  const count = Math.min(map.nr_entries, ranges.length);
+  const bytes = new Uint8Array(count * E820_SIZE);
+  const out = new DataView(bytes.buffer);
+  for (let i = 0; i < count; i++) {
+    out.setBigUint64(i * E820_SIZE, ranges[i].address, true);
+    out.setBigUint64(i * E820_SIZE + 8, ranges[i].size, true);
+    out.setUint32(i * E820_SIZE + 16, ranges[i].type, true);
+  }
+  const isWritten = guest.copyTo(map.buffer, bytes);
+  return isWritten && writeU32(guest, arg + BigInt(XenMemoryMap.offset.nr_entries), count) ? 0 : -EFAULT;
+};
+
+const machphysMapping: Handler = ({ guest, arg }) => {
+  const out = XenMachphysMapping.create();
+  out.v_start = MACH2PHYS_VIRT_START;
+  out.v_end = MACH2PHYS_VIRT_END;
+  // Only a hardware domain is told the machine's true last frame.
+  out.max_mfn = (MACH2PHYS_VIRT_END - MACH2PHYS_VIRT_START) / 8n - 1n;
+  return guest.copyTo(arg, bytesOf(out, XenMachphysMapping.size)) ? 0 : -EFAULT;
+};
+
+const bytesOf = (place: { $view: DataView; $base: number }, size: number): Uint8Array =>
+  new Uint8Array(place.$view.buffer, place.$view.byteOffset + place.$base, size);
+
+const machphysMfnList: Handler = (call) => {
+  const { memory, guest, arg } = call;
+  const view = argument(call, XenMachphysMfnList.size);
+  if (view === undefined) return -EFAULT;
+  const list = XenMachphysMfnList.at(view);
+  const extents = Math.ceil(memory.m2p.storage.length / M2P_EXTENT);
+  const count = Math.min(list.max_extents, extents);
+  for (let i = 0; i < count; i++) {
+    if (!writeU64(guest, list.extent_start + BigInt(i * 8), memory.m2p.storage[i * M2P_EXTENT]))
+      return -EFAULT;
+  }
+  return writeU32(guest, arg + BigInt(XenMachphysMfnList.offset.nr_extents), count) ? 0 : -EFAULT;
+};
+
+const addToPhysmap: Handler = (call) => {
+  if (call.start > 0xffff) return -EDOM;
+  const view = argument(call, XenAddToPhysmap.size);
+  if (view === undefined) return -EFAULT;
+  const wanted = XenAddToPhysmap.at(view);
+  return wanted.space === XENMAPSPACE_gmfn_foreign ? -ENOSYS : noPhysmap(call, wanted.domid);
+};
+
+const addToPhysmapBatch: Handler = (call) => {
+  if (call.start > 0xffff) return -EDOM;
+  const view = argument(call, XenAddToPhysmapBatch.size);
+  if (view === undefined) return -EFAULT;
+  const wanted = XenAddToPhysmapBatch.at(view);
+  return wanted.space === XENMAPSPACE_gmfn_range ? -EOPNOTSUPP : noPhysmap(call, wanted.domid);
+};
+
+const removeFromPhysmap: Handler = (call) => {
+  const view = argument(call, XenRemoveFromPhysmap.size);
+  return view === undefined ? -EFAULT : noPhysmap(call, XenRemoveFromPhysmap.at(view).domid);
+};
+
+const podTarget: Handler = (call) => {
+  const view = argument(call, XenPodTarget.size);
+  if (view === undefined) return -EFAULT;
+  const { domid } = XenPodTarget.at(view);
+  const { memory, vcpu } = call;
+  const isThere = memory.ownDomain(vcpu, domid) !== undefined || memory.domains.exists(domid);
+  return isThere ? -EINVAL : -ESRCH;
+};
+
+const claimPages: Handler = (call) => {
+  const view = argument(call, XenMemoryReservation.size);
+  if (view === undefined) return -EFAULT;
+  const { extent_start, extent_order, mem_flags, domid } = XenMemoryReservation.at(view);
+  if (extent_start !== 0n || extent_order !== 0 || mem_flags !== 0) return -EINVAL;
+  return call.memory.domains.exists(domid) ? -EPERM : -EINVAL;
+};
+
+const vnumaInfo: Handler = (call) => {
+  const view = argument(call, XenVnumaTopologyInfo.size);
+  if (view === undefined) return -EFAULT;
+  const { pad, domid } = XenVnumaTopologyInfo.at(view);
+  if (pad !== 0) return -EINVAL;
+  const rc = mayUse(call, domid);
+  return rc !== 0 ? rc : -EOPNOTSUPP;
+};
+
+const acquireResource: Handler = (call) => {
+  const view = argument(call, XenMemAcquireResource.size);
+  if (view === undefined) return -EFAULT;
+  const { pad, domid } = XenMemAcquireResource.at(view);
+  if (pad !== 0) return -EINVAL;
+  // One's own resources are not mapped this way, others' only by their device model.
+  const isThere = domid === DOMID_SELF || call.memory.domains.exists(domid);
+  return isThere ? -EPERM : -ESRCH;
+};
+
+/** Sub-operations, and whether a start extent may be given with them. */
+const OPERATIONS: ReadonlyMap<number, { handler: Handler; extents?: true }> = new Map([
+  [XENMEM_increase_reservation, { handler: reservation, extents: true }],
+  [XENMEM_decrease_reservation, { handler: reservation, extents: true }],
+  [XENMEM_populate_physmap, { handler: reservation, extents: true }],
+  [XENMEM_exchange, { handler: ({ memory, vcpu, guest, arg }) => exchange(memory, vcpu, guest, arg) }],
+  [XENMEM_maximum_ram_page, { handler: ({ memory }) => memory.machine.frames }],
+  [XENMEM_current_reservation, { handler: query }],
+  [XENMEM_maximum_reservation, { handler: query }],
+  [XENMEM_maximum_gpfn, { handler: query }],
+  [XENMEM_memory_map, { handler: memoryMap, extents: true }],
+  [XENMEM_machine_memory_map, { handler: () => -EPERM, extents: true }],
+  [XENMEM_machphys_mapping, { handler: machphysMapping, extents: true }],
+  [XENMEM_machphys_mfn_list, { handler: machphysMfnList, extents: true }],
+  [XENMEM_add_to_physmap, { handler: addToPhysmap, extents: true }],
+  [XENMEM_add_to_physmap_batch, { handler: addToPhysmapBatch, extents: true }],
+  [XENMEM_remove_from_physmap, { handler: removeFromPhysmap }],
+  [XENMEM_set_pod_target, { handler: podTarget, extents: true }],
+  [XENMEM_get_pod_target, { handler: podTarget, extents: true }],
+  [XENMEM_get_sharing_freed_pages, { handler: () => 0, extents: true }],
+  [XENMEM_get_sharing_shared_pages, { handler: () => 0, extents: true }],
+  [XENMEM_claim_pages, { handler: claimPages }],
+  [XENMEM_get_vnumainfo, { handler: vnumaInfo }],
+  [XENMEM_acquire_resource, { handler: acquireResource, extents: true }],
+]);
+
+/**
+ * `memory_op` of an unprivileged PV domain: `command` is XENMEM_* with a start extent above its low 6 bits. Returns what
+ * the sub-operation defines, or a negative errno; −ENOSYS for those that do not exist here.
+ */
+export function memoryOp(
+  memory: PvMemory,
+  vcpu: PvVcpu,
+  guest: GuestAccess,
+  command: bigint,
+  arg: bigint,
+): number {
+  const op = Number(command & 0x3fn);
+  const start = Number(BigInt.asUintN(32, command >> BigInt(EXTENT_SHIFT)));
+  const operation = OPERATIONS.get(op);
+  if (operation === undefined) {
+    memory.refused(`memory_op ${op} is not implemented`);
+    return -ENOSYS;
+  }
+  if (start !== 0 && operation.extents === undefined) return -EINVAL;
+  return operation.handler({ memory, vcpu, guest, op, start, arg });
+}

@@ -1,0 +1,216 @@
+import { BadInputError } from '@xenolith/host-interface';
+import type { MachineMemory } from '@xenolith/mmu';
+import { FrameTable, FrameType, M2p } from '@xenolith/mmu/frames';
+import {
+  DOMID_IO,
+  DOMID_SELF,
+  DOMID_XEN,
+  EINVAL,
+  ERESTART,
+  ESRCH,
+  VMASST_TYPE_m2p_strict,
+} from '@xenolith/xen-abi';
+import { destroyGdt } from './descriptors.js';
+import type { Continuation, DomainLookup, PvDomain, PvVcpu, TlbControl } from './interfaces.js';
+import { destroyLdt } from './ldt.js';
+import { PageTables } from './page-tables.js';
+
+/** Work (about one update each) after which a hypercall over an array stops with a continuation: some milliseconds. */
+const WORK_LIMIT = 30_000;
+
+/** The PV memory policy of one host: its frame table, M2P and page tables. The hypercalls are functions over it. */
+export class PvMemory {
+  readonly frames: FrameTable;
+  readonly m2p: M2p;
+  readonly tables: PageTables;
+  /** Told why something of a guest's was refused; for a log. */
+  onRefused: ((reason: string) => void) | undefined;
+  #continuation: Continuation | undefined;
+  #workEnd = 0;
+
+  constructor(
+    readonly machine: MachineMemory,
+    readonly tlb: TlbControl,
+    readonly domains: DomainLookup,
+  ) {
+    this.frames = new FrameTable(machine);
+    this.m2p = new M2p(this.frames);
+    this.tables = new PageTables(
+      this.frames,
+      this.m2p,
+      (reason) => this.refused(reason),
+      (domid) => domains.byId(domid)?.hasAssist?.(VMASST_TYPE_m2p_strict) ?? false,
+    );
+    this.frames.validator = this.tables;
+    this.frames.hooks = {
+      forgetWrites: (mfn) => {
+        if (tlb.forgetWrites) tlb.forgetWrites(mfn);
+        else this.flushAll();
+      },
+      forgetAll: () => this.flushAll(),
+      codeWritten: (address, length) => tlb.codeWritten(address, length),
+      freed: (mfn, owner) => {
+        this.m2p.clear(mfn);
+        const domain = domains.byId(owner);
+        if (domain !== undefined) domain.totPages--;
+      },
+    };
+  }
+
+  refused(reason: string): void {
+    this.onRefused?.(reason);
+  }
+
+  flushAll(): void {
+    this.tlb.flushAll();
+    this.frames.noteFullFlush();
+  }
+
+  // ── Long hypercalls ────────────────────────────────────────────────────────────────────────────────────────────
+
+  startWork(): void {
+    this.#workEnd = this.tables.work + WORK_LIMIT;
+  }
+
+  get worksTooLong(): boolean {
+    return this.tables.work > this.#workEnd;
+  }
+
+  /** Records how the hypercall goes on, and returns −ERESTART for its handler to return. */
+  continueWith(args: Continuation): number {
+    this.#continuation = args;
+    return -ERESTART;
+  }
+
+  /** The arguments with which the hypercall that returned −ERESTART is to be made again. */
+  takeContinuation(): Continuation | undefined {
+    const args = this.#continuation;
+    this.#continuation = undefined;
+    return args;
+  }
+
+  /**
+   * Whose frames a hypercall's `foreigndom` means: a domid, or −ESRCH. A guest must say DOMID_SELF for itself, not its own
+   * number (as Xen's get_pg_owner). Whether the guest may is for the caller to decide.
+   */
+  pageOwner(vcpu: PvVcpu, domid: number): number {
+    if (domid === DOMID_SELF) return vcpu.domain.domid;
+    if (domid === vcpu.domain.domid) return -ESRCH;
+    if (domid === DOMID_IO || domid === DOMID_XEN || this.domains.exists(domid)) return domid;
+    return -ESRCH;
+  }
+
+  /** The caller's own domain when `domid` (DOMID_SELF or its number) means it. */
+  ownDomain(vcpu: PvVcpu, domid: number): PvDomain | undefined {
+    return domid === DOMID_SELF || domid === vcpu.domain.domid ? vcpu.domain : undefined;
+  }
+
+  // ── Domains ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Gives a domain `count` frames and returns them in the order of allocation; their M2P entries stay invalid. Throws
+   * `BadInputError` when the domain's limit or the machine's memory does not allow it: then nothing was given.
+   */
+  allocate(domain: PvDomain, count: number): Uint32Array {
+    if (domain.totPages + count > domain.maxPages) {
+      throw new BadInputError(
+        `Domain ${domain.domid} may have ${domain.maxPages} frames, but ${domain.totPages + count} are needed.`,
+      );
+    }
+    if (count > this.frames.freeFrames) {
+      throw new BadInputError(
+        `The machine has ${this.frames.freeFrames} free frames of 4 KiB, but ${count} are needed.`,
+      );
+    }
+    const out = new Uint32Array(count);
+    for (let i = 0; i < count; i++) out[i] = this.frames.allocate(domain.domid);
+    domain.totPages += count;
+    return out;
+  }
+
+  /** Enters `count` frames from `mfn` on as the pfns from `pfn` (up to 2^53) on. */
+  setM2pRun(mfn: number, pfn: number, count: number): void {
+    for (let i = 0; i < count; i++) this.m2p.set(mfn + i, pfn + i, Math.floor((pfn + i) / 2 ** 32));
+  }
+
+  /** Pins a page table of the domain, as MMUEXT_PIN_Ln_TABLE; 0 or a negative errno. */
+  pin(mfn: number, domid: number, type: FrameType): number {
+    const rc = this.frames.getPageAndType(mfn, domid, type);
+    if (rc !== 0) return rc;
+    if (this.frames.setPinned(mfn)) return 0;
+    this.refused(`already pinned: ${this.frames.describe(mfn)}`);
+    this.frames.putPageAndType(mfn);
+    return -EINVAL;
+  }
+
+  unpin(mfn: number, domid: number): number {
+    if (!this.frames.getPage(mfn, domid)) return -EINVAL;
+    if (!this.frames.clearPinned(mfn)) {
+      this.frames.putPage(mfn);
+      return -EINVAL;
+    }
+    this.frames.putPageAndType(mfn);
+    this.frames.putPage(mfn);
+    return 0;
+  }
+
+  /** Makes `mfn` the kernel's root table of a vCPU (0: none): MMUEXT_NEW_BASEPTR, VCPUOP_initialise, the builder. */
+  setBase(vcpu: PvVcpu, mfn: number): number {
+    const old = vcpu.guestTable;
+    if (mfn !== old) {
+      if (mfn !== 0) {
+        const rc = this.frames.getPageAndType(mfn, vcpu.domain.domid, FrameType.l4);
+        if (rc !== 0) return rc;
+      }
+      destroyLdt(this, vcpu);
+      if (mfn !== 0 && !vcpu.domain.hasAssist?.(VMASST_TYPE_m2p_strict)) this.tables.showM2p(mfn);
+      vcpu.guestTable = mfn;
+    }
+    this.tlb.baseChanged(vcpu);
+    if (mfn !== old && old !== 0) this.frames.putPageAndType(old);
+    return 0;
+  }
+
+  /** Makes `mfn` the user root table of a vCPU; 0: none. */
+  setUserBase(vcpu: PvVcpu, mfn: number): number {
+    const old = vcpu.guestTableUser;
+    if (mfn === old) return 0;
+    if (mfn !== 0) {
+      const rc = this.frames.getPageAndType(mfn, vcpu.domain.domid, FrameType.l4);
+      if (rc !== 0) return rc;
+      if (vcpu.domain.hasAssist?.(VMASST_TYPE_m2p_strict)) this.tables.hideM2p(mfn);
+    }
+    vcpu.guestTableUser = mfn;
+    this.tlb.userBaseChanged(vcpu);
+    if (old !== 0) this.frames.putPageAndType(old);
+    return 0;
+  }
+
+  /** Gives back what one vCPU holds: root tables, GDT, LDT. */
+  releaseVcpu(vcpu: PvVcpu): void {
+    destroyLdt(this, vcpu);
+    destroyGdt(this, vcpu);
+    vcpu.ldtEntries = 0;
+    this.setUserBase(vcpu, 0);
+    this.setBase(vcpu, 0);
+  }
+
+  /**
+   * Takes a dying domain's memory apart: root tables, GDTs, pins, allocations. Frames that others still hold (grants)
+   * stay until they let go. Returns the number of frames that are left.
+   */
+  releaseDomain(domain: PvDomain): number {
+    for (const vcpu of domain.vcpus) if (vcpu !== undefined) this.releaseVcpu(vcpu);
+    const { frames, machine } = this;
+    for (let mfn = machine.firstFrame; mfn < machine.frames; mfn++) {
+      if (frames.owner(mfn) === domain.domid && frames.isPinned(mfn)) this.unpin(mfn, domain.domid);
+    }
+    let left = 0;
+    for (let mfn = machine.firstFrame; mfn < machine.frames; mfn++) {
+      if (frames.owner(mfn) !== domain.domid) continue;
+      frames.dropAllocation(mfn);
+      if (frames.owner(mfn) === domain.domid) left++;
+    }
+    return left;
+  }
+}
