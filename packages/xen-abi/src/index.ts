@@ -1,4 +1,5 @@
 export * from './arch-x86.js';
+export * from './arch-x86-32.js';
 export * from './callback.js';
 export * from './cpuid.js';
 export * from './elfnote.js';
@@ -6,6 +7,8 @@ export * from './errno.js';
 export * from './event-channel.js';
 export * from './features.js';
 export * from './grant-table.js';
+export * from './hvm/start-info.js';
+export * from './hvm/vcpu.js';
 export * from './hvm-params.js';
 export * from './hypercalls.js';
 export * from './ids.js';

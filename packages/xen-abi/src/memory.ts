@@ -2,7 +2,7 @@
 
 import { handle, struct, u16, u32, u64, ulong, union } from './layout/index.js';
 
-/** Operations of `memory_op` (the low bits of the command; the rest is `start_extent`). */
+/** Operations of `memory_op` (the low 6 bits of the command; Xen continues at the extent in the bits above). */
 export const XENMEM_increase_reservation = 0;
 export const XENMEM_decrease_reservation = 1;
 export const XENMEM_populate_physmap = 6;
@@ -33,6 +33,15 @@ export const XENMEM_get_vnumainfo = 26;
 export const XENMEMF_populate_on_demand = 0x1_0000;
 export const XENMEMF_exact_node_request = 0x2_0000;
 export const XENMEMF_vnode = 0x4_0000;
+
+/** Packs and unpacks the address width (bits) in `mem_flags`; 0 for no limit. */
+export const XENMEMF_address_bits = (bits: number): number => bits;
+export const XENMEMF_get_address_bits = (flags: number): number => flags & 0xff;
+
+/** Packs and unpacks the NUMA node in `mem_flags`; 0xff for none. */
+export const XENMEMF_node = (node: number): number => (node + 1) << 8;
+export const XENMEMF_get_node = (flags: number): number => ((flags >> 8) - 1) & 0xff;
+export const XENMEMF_exact_node = (node: number): number => XENMEMF_node(node) | XENMEMF_exact_node_request;
 
 /** Spaces of `xen_add_to_physmap`. */
 export const XENMAPSPACE_shared_info = 0;
@@ -111,6 +120,12 @@ export const XenRemoveFromPhysmap = struct('struct xen_remove_from_physmap', { d
 
 /** Argument of `XENMEM_memory_map`: room for and number of E820 entries. */
 export const XenMemoryMap = struct('struct xen_memory_map', { nr_entries: u32, buffer: handle });
+
+/**
+ * Entry of the map that `XENMEM_memory_map` returns, in the BIOS's E820 format: 20 bytes without padding. (The
+ * public header leaves it to the BIOS's definition.) Types are `XEN_HVM_MEMMAP_TYPE_*`.
+ */
+export const E820Entry = struct('', { addr: u64, size: u64, type: u32 }, { packed: true });
 
 /** Argument of `XENMEM_set_memory_map`. */
 export const XenForeignMemoryMap = struct('struct xen_foreign_memory_map', { domid: u16, map: XenMemoryMap });

@@ -1,16 +1,18 @@
 import * as xenAbi from '@xenolith/xen-abi';
-import { type Abi, type Fields, isLayout, type Layout, walkFields } from '@xenolith/xen-abi';
+import { type Abi, type AnyLayout, isLayout, walkFields } from '@xenolith/xen-abi';
 
 /** Headers that declare what xen-abi exports; errno.h is included apart. */
 const headers = [
   'xen.h',
   'arch-x86/cpuid.h',
+  'arch-x86/hvm/start_info.h',
   'callback.h',
   'elfnote.h',
   'event_channel.h',
   'features.h',
   'grant_table.h',
   'hvm/hvm_op.h',
+  'hvm/hvm_vcpu.h',
   'hvm/params.h',
   'io/console.h',
   'io/ring.h',
@@ -25,8 +27,9 @@ const headers = [
   'version.h',
 ];
 
-/** Layouts that are the fixed front part of types which the headers make by macro. */
-const frontParts: Record<string, { cType: string; end: string }> = {
+/** Layouts whose C type is made by macro (`end`: the layout stops before that field) or is not in the headers. */
+const probeTypes: Record<string, { cType: string; end?: string }> = {
+  E820Entry: { cType: 'struct probe_e820' },
   SringHeader: { cType: 'struct probe_sring', end: 'ring' },
   FlexRingHeader: { cType: 'struct probe_data_intf', end: 'ref' },
 };
@@ -59,11 +62,11 @@ export interface Program {
 
 export const section = '.abi_probe';
 
-function layoutProbes(name: string, layout: Layout<Fields>, abi: Abi, into: FixtureLayout): Probe[] {
-  const front = frontParts[name];
-  const cType = front?.cType ?? layout.cType;
+function layoutProbes(name: string, layout: AnyLayout, abi: Abi, into: FixtureLayout): Probe[] {
+  const probe = probeTypes[name];
+  const cType = probe?.cType ?? layout.cType;
   if (cType === '') throw new Error(`${name} has no C type to compare with`);
-  const size = front ? `offsetof(${cType}, ${front.end})` : `sizeof(${cType})`;
+  const size = probe?.end ? `offsetof(${cType}, ${probe.end})` : `sizeof(${cType})`;
   const probes: Probe[] = [
     {
       expression: size,
@@ -153,6 +156,7 @@ enum {
 
 DEFINE_RING_TYPES(probe, uint64_t, uint64_t);
 DEFINE_XEN_FLEX_RING_AND_INTF(probe);
+struct probe_e820 { uint64_t addr, size; uint32_t type; } __attribute__((packed));
 
 __attribute__((used, section("${section}"))) const long long probes[] = {
 ${probes.map(({ expression }) => `  (long long)(${expression}),`).join('\n')}

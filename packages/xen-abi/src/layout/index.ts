@@ -1,6 +1,14 @@
 export { type Abi, x86_32, x86_64 } from './abi.js';
 export { type ArrayAccessor, array, type ReadonlyArrayAccessor } from './array.js';
-export { type Accessor, type AccessorOf, type Fields, type Layout, struct, union } from './struct.js';
+export {
+  type Accessor,
+  type AccessorOf,
+  type AnyLayout,
+  type Fields,
+  type Layout,
+  struct,
+  union,
+} from './struct.js';
 export {
   bytes,
   type Compound,

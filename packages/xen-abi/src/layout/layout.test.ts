@@ -1,5 +1,21 @@
 import { describe, expect, it } from 'vitest';
-import { array, bytes, s32, struct, text, u8, u16, u32, u64, ulong, union, x86_32 } from './index.js';
+import {
+  array,
+  bytes,
+  only,
+  s32,
+  struct,
+  text,
+  u8,
+  u16,
+  u32,
+  u64,
+  ulong,
+  union,
+  walkFields,
+  x86_32,
+  x86_64,
+} from './index.js';
 
 const Point = struct('struct point', { x: u16, y: s32 });
 const Thing = struct('struct thing', {
@@ -80,5 +96,38 @@ describe('arrays, text and bytes', () => {
     expect(() => {
       thing.raw = new Uint8Array(4);
     }).toThrow(RangeError);
+  });
+});
+
+describe('declarations that depend on the ABI', () => {
+  const Wide = struct('struct wide', { a: ulong, b: only(x86_64, u32), c: only(x86_32, u16) });
+  const Registers = struct('struct registers', { rax: u64 }, { only: x86_64 });
+
+  it('leaves a field out where C has none', () => {
+    expect([Wide.size, Wide.for(x86_32).size]).toEqual([16, 8]);
+    expect([...walkFields(Wide, x86_32)].map((f) => f.path)).toEqual(['a', 'c']);
+    expect(() => Wide.create().c).toThrow(TypeError);
+  });
+
+  it('refuses a layout that the other ABI does not have', () => {
+    expect(Registers.for(x86_64)).toBe(Registers);
+    expect(() => Registers.for(x86_32)).toThrow(RangeError);
+  });
+
+  it('packs without padding on request', () => {
+    const Packed = struct('', { a: u8, b: u64, c: u16 }, { packed: true });
+    expect([Packed.size, Packed.align, Packed.offset.b, Packed.offset.c]).toEqual([11, 1, 1, 9]);
+  });
+
+  it('walks into anonymous members only', () => {
+    const outer = struct('', { p: Point, u: union('', { n: u32, inner: struct('', { x: u8, y: u8 }) }) });
+    expect([...walkFields(outer)].map((f) => `${f.path}@${f.offset}`)).toEqual([
+      'p@0',
+      'u@8',
+      'u.n@8',
+      'u.inner@8',
+      'u.inner.x@8',
+      'u.inner.y@9',
+    ]);
   });
 });

@@ -43,6 +43,18 @@ export interface Layout<F> extends Compound<Accessor<F>> {
   for(abi: Abi): Layout<F>;
 }
 
+/** Any layout, whatever its fields: what is known without them. */
+export interface AnyLayout {
+  readonly cType: string;
+  readonly abi: Abi;
+  readonly size: number;
+  readonly align: number;
+  readonly offset: Readonly<Record<string, number>>;
+  readonly fields: Fields;
+  readonly only?: Abi;
+  for(abi: Abi): AnyLayout;
+}
+
 interface Placed {
   readonly offsets: Record<string, number>;
   readonly size: number;
@@ -51,15 +63,15 @@ interface Placed {
 
 const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
 
-function place(members: [string, Resolved<unknown>][], overlay: boolean): Placed {
+function place(members: [string, Resolved<unknown>][], overlay: boolean, packed: boolean): Placed {
   const offsets: Record<string, number> = {};
   let end = 0;
   let align = 1;
   for (const [name, type] of members) {
-    const at = overlay ? 0 : roundUp(end, type.align);
+    const at = overlay ? 0 : roundUp(end, packed ? 1 : type.align);
     offsets[name] = at;
     end = Math.max(end, at + type.size);
-    align = Math.max(align, type.align);
+    if (!packed) align = Math.max(align, type.align);
   }
   return { offsets, size: roundUp(end, align), align };
 }
@@ -106,15 +118,16 @@ interface Declaration<F> {
   readonly fields: F;
   readonly overlay: boolean;
   readonly only?: Abi;
+  readonly packed?: boolean;
 }
 
 function build<F extends Fields>(declaration: Declaration<F>, abi: Abi): Layout<F> {
-  const { cType, fields, overlay, only } = declaration;
+  const { cType, fields, overlay, only, packed = false } = declaration;
   const members = Object.entries(fields).map(([name, type]): [string, Resolved<unknown>] => [
     name,
     type.resolve(abi),
   ]);
-  const { offsets, size, align } = place(members, overlay);
+  const { offsets, size, align } = place(members, overlay, packed);
   const Class = accessorClass(members, offsets);
   const at = (view: DataView, offset = 0) => new Class(view, offset) as unknown as Accessor<F>;
   const others = new Map<string, Layout<F>>();
@@ -157,12 +170,12 @@ function build<F extends Fields>(declaration: Declaration<F>, abi: Abi): Layout<
  * Declares a C struct: each field at the next offset that its alignment allows, as C compilers do.
  *
  * @param cType the C type (`struct vcpu_info`, `vcpu_info_t`), or an empty string if C gives it no name
- * @param options `only`: the one ABI under which the C type has these fields
+ * @param options `only`: the one ABI under which the C type has these fields; `packed`: no padding
  */
 export function struct<const F extends Fields>(
   cType: string,
   fields: F,
-  options: { readonly only?: Abi } = {},
+  options: { readonly only?: Abi; readonly packed?: boolean } = {},
 ): Layout<F> {
   return build({ cType, fields, overlay: false, ...options }, options.only ?? x86_64);
 }

@@ -1,5 +1,5 @@
 import type { Abi } from './abi.js';
-import type { Fields, Layout } from './struct.js';
+import type { AnyLayout } from './struct.js';
 import type { Kind } from './types.js';
 
 /** A field met by {@link walkFields}. */
@@ -14,7 +14,7 @@ export interface WalkedField {
 }
 
 /** Whether a value is a layout made by `struct` or `union`. */
-export function isLayout(value: unknown): value is Layout<Fields> {
+export function isLayout(value: unknown): value is AnyLayout {
   return typeof value === 'object' && value !== null && 'cType' in value && 'fields' in value;
 }
 
@@ -24,11 +24,11 @@ export function isLayout(value: unknown): value is Layout<Fields> {
  *
  * @param abi the guest's ABI; the layout's own one when absent
  */
-export function* walkFields(layout: Layout<Fields>, abi: Abi = layout.abi): Generator<WalkedField> {
+export function* walkFields(layout: AnyLayout, abi: Abi = layout.abi): Generator<WalkedField> {
   yield* walk(layout, abi, '', 0);
 }
 
-function* walk(layout: Layout<Fields>, abi: Abi, prefix: string, base: number): Generator<WalkedField> {
+function* walk(layout: AnyLayout, abi: Abi, prefix: string, base: number): Generator<WalkedField> {
   const own = layout.for(abi);
   for (const [name, type] of Object.entries(own.fields)) {
     const offset = base + (own.offset[name] ?? 0);
