@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { debianPieces } from '../src/index.mjs';
+
+const { pieces, reason } = debianPieces();
+
+describe.skipIf(pieces === undefined)(`Debian's pieces (${reason ?? 'found'})`, () => {
+  it.each(['vmlinuz', 'cloudVmlinuz'] as const)('%s is a bzImage', (name) => {
+    // Linux's boot protocol (Documentation/arch/x86/boot.rst): the magic at 0x202, boot_flag at 0x1fe.
+    const image = readFileSync(pieces![name]);
+    expect(image.toString('latin1', 0x202, 0x206)).toBe('HdrS');
+    expect(image.readUInt16LE(0x1fe)).toBe(0xaa55);
+  });
+
+  it.each(['grub', 'busybox'] as const)('%s is an ELF for x86-64', (name) => {
+    const image = readFileSync(pieces![name]);
+    expect([...image.subarray(0, 5)]).toEqual([0x7f, 0x45, 0x4c, 0x46, 2]);
+    expect(image.readUInt16LE(18)).toBe(62);
+  });
+
+  it('initrd holds the yardstick, a shell and its console', () => {
+    const archive = gunzipSync(readFileSync(pieces!.initrd));
+    for (const text of ['BENCH-DONE', 'bin/sh\0', 'bin/poweroff\0', 'dev/console\0', 'TRAILER!!!\0']) {
+      expect(archive.includes(text), text).toBe(true);
+    }
+  });
+});
