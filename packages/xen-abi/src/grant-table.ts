@@ -212,3 +212,25 @@ export const GnttabCacheFlush = struct('struct gnttab_cache_flush', {
   /** `GNTTAB_CACHE_*`. */
   op: u32,
 });
+
+const statusNames: readonly string[] = [
+  'GNTST_okay',
+  'GNTST_general_error',
+  'GNTST_bad_domain',
+  'GNTST_bad_gntref',
+  'GNTST_bad_handle',
+  'GNTST_bad_virt_addr',
+  'GNTST_bad_dev_addr',
+  'GNTST_no_device_space',
+  'GNTST_permission_denied',
+  'GNTST_bad_page',
+  'GNTST_bad_copy_arg',
+  'GNTST_address_too_big',
+  'GNTST_eagain',
+  'GNTST_no_space',
+];
+
+/** The name of a grant status, 0 or negative as Xen returns it; `grant status -99` if it has none. */
+export function grantStatusName(status: number): string {
+  return statusNames[-status] ?? `grant status ${status}`;
+}

@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { EAGAIN, errnoName, hypercallNames, ringSlots } from './index.js';
+import {
+  EAGAIN,
+  errnoName,
+  GNTST_bad_page,
+  GNTST_no_space,
+  grantStatusName,
+  hypercallNames,
+  ringSlots,
+} from './index.js';
 
 describe('errnoName', () => {
   it('takes an errno as it is or negated', () => {
@@ -25,5 +33,14 @@ describe('ringSlots', () => {
     expect(ringSlots(4096, 12)).toBe(256); // netif transmit
     expect(ringSlots(4096, 8)).toBe(256); // netif receive
     expect(ringSlots(64, 8)).toBe(0);
+  });
+});
+
+describe('grantStatusName', () => {
+  it('names every status', () => {
+    expect(grantStatusName(0)).toBe('GNTST_okay');
+    expect(grantStatusName(GNTST_bad_page)).toBe('GNTST_bad_page');
+    expect(grantStatusName(GNTST_no_space)).toBe('GNTST_no_space');
+    expect(grantStatusName(-99)).toBe('grant status -99');
   });
 });

@@ -20,11 +20,20 @@ function measure(abi: Abi, dir: string): Fixture {
   return read(new DataView(table.buffer, table.byteOffset, table.length));
 }
 
+/** JSON with one layout or constant a line, so that a change is easy to see. */
+function format(fixture: Fixture): string {
+  const parts = Object.entries(fixture).map(([part, entries]: [string, Record<string, unknown>]) => {
+    const lines = Object.entries(entries).map(([name, value]) => `  "${name}": ${JSON.stringify(value)}`);
+    return ` "${part}": {\n${lines.join(',\n')}\n }`;
+  });
+  return `{\n${parts.join(',\n')}\n}\n`;
+}
+
 const dir = mkdtempSync(join(tmpdir(), 'abi-fixture-'));
 try {
   for (const abi of [x86_64, x86_32]) {
     const path = join(fixtures, `layout-${abi.name}.json`);
-    writeFileSync(path, `${JSON.stringify(measure(abi, dir), null, 1)}\n`);
+    writeFileSync(path, format(measure(abi, dir)));
     console.log(`wrote ${path}`);
   }
 } finally {

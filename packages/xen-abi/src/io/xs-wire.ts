@@ -49,7 +49,7 @@ export const XS_TYPE_COUNT = 23;
 export const XS_INVALID = 0xffff;
 
 /** The old name of `XS_CONTROL`. */
-export const XS_DEBUG = XS_CONTROL;
+export const XS_DEBUG = 0;
 
 /** Fields of a watch event, in order. */
 export const XS_WATCH_PATH = 0;
