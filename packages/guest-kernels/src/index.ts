@@ -1,1 +1,19 @@
-export {};
+import bench from './generated/bench.js';
+import demo from './generated/demo.js';
+import fault from './generated/fault.js';
+import hello from './generated/hello.js';
+
+/** Images travel as base64 so that the package needs no files and no fetch, in Node and in browsers. */
+const decode = (base64: string): Uint8Array => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+
+/** Prints one line and powers off. */
+export const helloKernel: Uint8Array = /* @__PURE__ */ decode(hello);
+
+/** Reports what it finds (Xen's version, memory, time, its xenstore entries), then takes commands: see `help`. */
+export const demoKernel: Uint8Array = /* @__PURE__ */ decode(demo);
+
+/** Goes wrong as its command line says: crash, panic, spin, stack, recurse, wild. */
+export const faultKernel: Uint8Array = /* @__PURE__ */ decode(fault);
+
+/** Runs three computations between `BENCH-START name` and `BENCH-END name result nanoseconds` lines. */
+export const benchKernel: Uint8Array = /* @__PURE__ */ decode(bench);
