@@ -1,4 +1,6 @@
 export { type ElfImage, type ElfSection, type ElfSegment, isElf, parseElf } from './elf/elf.js';
+export { formatKernelReport } from './inspect/format.js';
+export { type InspectOptions, inspectKernel, type KernelReport } from './inspect/inspect.js';
 export { type BuildOptions, type BuiltDomain, buildPvDomain } from './pv/build.js';
 export { ArrayTarget, type BuildTarget } from './pv/build-target.js';
 export { checkFeatures, type FeatureSet, featureNames, parseFeatures } from './pv/features.js';

@@ -2,7 +2,14 @@ import { BadInputError } from '@xenolith/host-interface';
 import {
   XENFEAT_auto_translated_physmap,
   XENFEAT_dom0,
+  XENFEAT_gnttab_map_avail_bits,
+  XENFEAT_highmem_assist,
   XENFEAT_hvm_callback_vector,
+  XENFEAT_hvm_pirqs,
+  XENFEAT_hvm_safe_pvclock,
+  XENFEAT_linux_rsdp_unrestricted,
+  XENFEAT_memory_op_vnode_supported,
+  XENFEAT_mmu_pt_update_preserve_ad,
   XENFEAT_pae_pgdir_above_4gb,
   XENFEAT_supervisor_mode_kernel,
   XENFEAT_writable_descriptor_tables,
@@ -19,6 +26,18 @@ const FEATURE_BITS: ReadonlyMap<string, number> = new Map([
   ['hvm_callback_vector', XENFEAT_hvm_callback_vector],
   ['dom0', XENFEAT_dom0],
 ]);
+
+/** Features that no string names, but a set may contain. */
+const OTHER_FEATURES: readonly (readonly [string, number])[] = [
+  ['mmu_pt_update_preserve_ad', XENFEAT_mmu_pt_update_preserve_ad],
+  ['highmem_assist', XENFEAT_highmem_assist],
+  ['gnttab_map_avail_bits', XENFEAT_gnttab_map_avail_bits],
+  ['hvm_safe_pvclock', XENFEAT_hvm_safe_pvclock],
+  ['hvm_pirqs', XENFEAT_hvm_pirqs],
+  ['memory_op_vnode_supported', XENFEAT_memory_op_vnode_supported],
+  ['linux_rsdp_unrestricted', XENFEAT_linux_rsdp_unrestricted],
+];
+const FEATURE_NAMES = new Map([...FEATURE_BITS, ...OTHER_FEATURES].map(([name, bit]) => [bit, name]));
 
 /** Bit sets of `XENFEAT_…` numbers (submap 0). */
 export interface FeatureSet {
@@ -52,10 +71,9 @@ export function parseFeatures(text: string): FeatureSet {
 
 /** Names of the features in a bit set, `bit N` for those without a name. */
 export function featureNames(features: number): string[] {
-  const names = new Map([...FEATURE_BITS].map(([name, bit]) => [bit, name]));
   const found: string[] = [];
   for (let bit = 0; bit < 32; bit++) {
-    if ((features >>> bit) & 1) found.push(names.get(bit) ?? `bit ${bit}`);
+    if ((features >>> bit) & 1) found.push(FEATURE_NAMES.get(bit) ?? `bit ${bit}`);
   }
   return found;
 }

@@ -1,6 +1,6 @@
 import { BadInputError, NotImplementedError } from '@xenolith/host-interface';
 import { gunzipSync } from 'fflate';
-import { decompress as unpackZstd } from 'fzstd';
+import { Decompress as ZstdStream } from 'fzstd';
 import { ELF_MAGIC } from '../elf/elf.js';
 import { hex, ImageReader, startsWith } from '../reader.js';
 import { crc32 } from './crc32.js';
@@ -44,10 +44,11 @@ export function unpackPayload(payload: Uint8Array, compression: Compression, lim
   const reader = new ImageReader(payload, `kernel's ${compression} payload`);
   const size = reader.u32(payload.length - 4, 'the unpacked length at its end');
   checkSize(size, limit, reader.name);
+  if (size === 0) throw new BadInputError(`The ${reader.name} declares that it unpacks to nothing.`);
   const packed = payload.subarray(0, payload.length - 4);
   if (compression === 'xz') return unpackXz(packed, size);
   if (compression === 'lz4') return unpackLz4Legacy(packed, size);
-  return guarded(reader.name, size, () => unpackZstd(packed, new Uint8Array(size)));
+  return guarded(reader.name, size, () => unpackZstd(packed, size));
 }
 
 /**
@@ -65,6 +66,19 @@ export function unpackGzip(packed: Uint8Array, limit: number, name: string): Uin
     throw new BadInputError(`The ${name} is damaged: its checksum does not match.`);
   }
   return output;
+}
+
+/** Block by block, so that data that unpacks to more than was declared is noticed at once. */
+function unpackZstd(packed: Uint8Array, size: number): Uint8Array {
+  const output = new Uint8Array(size);
+  let at = 0;
+  const stream = new ZstdStream((block) => {
+    if (at + block.length > size) throw new Error(`it unpacks to more than the declared ${hex(size)} bytes`);
+    output.set(block, at);
+    at += block.length;
+  });
+  stream.push(packed, true);
+  return output.subarray(0, at);
 }
 
 function checkSize(size: number, limit: number, name: string): void {
