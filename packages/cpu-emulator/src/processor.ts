@@ -124,6 +124,12 @@ export interface Processor {
   /** To be called after the hypervisor wrote machine memory [address, address + length) that might hold decoded code. */
   codeWritten(address: number, length: number): void;
 
+  /**
+   * Executes the one instruction at rip with all accesses to the page of `linear` going to the frame `scratch` instead.
+   * False when it faulted or left the processor; nothing of it is visible then.
+   */
+  emulateWrite(linear: bigint, scratch: number): boolean;
+
   /** Asked by a refill for a frame that the current domain does not own and that is not public: may it be reached? */
   onForeignFrame: (mfn: number, write: boolean) => boolean;
 
@@ -134,9 +140,8 @@ export interface Processor {
   /** A vCPU's state as Xen's arch_set_info_guest leaves it before registers are set: all zero, MXCSR 0x1f80, FCW 0x37f. */
   resetState(): void;
 
-  /** Time-stamp counter: value at the start of the next `run`; within it, it advances by one every retired instruction times `tscScale`. */
+  /** Time-stamp counter: value at the start of the next `run`; within it, it advances by one every retired instruction. */
   tsc: bigint;
-  /** CR4.TSD / vTSC: when true RDTSC and RDTSCP raise #GP. */
   /** CR0.TS as seen by FPU instructions: when true they raise #NM. */
   taskSwitched: boolean;
   /** Fills RDRAND; must be set by the host. */

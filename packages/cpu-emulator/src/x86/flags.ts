@@ -1,0 +1,223 @@
+import { callExpr, type FunctionRef, i32, i64, type I32, type I64, type ModuleBuilder } from '@xenolith/wasm-builder';
+import type { Site } from '../core/handler.js';
+import { ARITHMETIC_FLAGS, FLAG, STATE } from './state.js';
+
+/**
+ * Lazy flags. Most instructions leave only what the flags can be computed from:
+ *
+ *   kind bits      all six stand in flagBits
+ *   kind result    ZF SF PF from flagResult; CF OF AF stand in flagBits
+ *   kind logic     ZF SF PF from flagResult; CF OF AF are 0
+ *   kind add, sub  from flagResult and flagOperand (the first operand), one kind for each operand size
+ *
+ * flagResult is sign-extended from the operand size to 64 bits.
+ */
+export const KIND = { bits: 0, result: 1, logic: 2, add: 3, sub: 7 } as const;
+const sizeIndex = (size: number): number => Math.log2(size);
+
+export type Size = 1 | 2 | 4 | 8;
+/** Condition codes 0–15 as in Jcc's opcode: o b e be s p l le and each one's negation. */
+export type ConditionCode = number;
+
+const at = (address: number): I32 => i32.const(address);
+export const signExtend = (size: number, v: I64): I64 =>
+  size === 8 ? v : size === 4 ? i64.extend32_s(v) : size === 2 ? i64.extend16_s(v) : i64.extend8_s(v);
+export const zeroExtend = (size: number, v: I64): I64 =>
+  size === 8
+    ? v
+    : size === 4
+      ? i64.extend_u(i32.wrap(v))
+      : i64.and(v, i64.const(size === 2 ? 0xffff : 0xff));
+
+/** Functions of the module that gather flags: each () → i32, 0 or 1 but for `gather`, which gives all six in place. */
+export interface FlagFunctions {
+  cf: FunctionRef;
+  of: FunctionRef;
+  af: FunctionRef;
+  zf: FunctionRef;
+  sf: FunctionRef;
+  pf: FunctionRef;
+  gather: FunctionRef;
+}
+
+export function emitFlagFunctions(m: ModuleBuilder): FlagFunctions {
+  const kind = i32.load(at(STATE.flagKind));
+  const bits = i32.load(at(STATE.flagBits));
+  const result = i64.load(at(STATE.flagResult));
+  const operand = i64.load(at(STATE.flagOperand));
+  const bit = (mask: number): I32 => i32.ne(i32.and(bits, i32.const(mask)), i32.const(0));
+  /** Moves the operand size's sign bit to bit 63: 56, 48, 32, 0 for kinds add + 0…3 and sub + 0…3. */
+  const shift = i64.extend_u(
+    i32.sub(
+      i32.const(64),
+      i32.shl(i32.const(8), i32.and(i32.sub(kind, i32.const(KIND.add)), i32.const(3))),
+    ),
+  );
+  const isSub = i32.ge_u(kind, i32.const(KIND.sub));
+
+  const fromBoth = (mask: number, add: I32, sub: I32): FunctionRef =>
+    m.function([], ['i32'], (f) => {
+      f.if(i32.le_u(kind, i32.const(KIND.result)), () => f.return(bit(mask)));
+      f.if(i32.eq(kind, i32.const(KIND.logic)), () => f.return(i32.const(0)));
+      f.if(isSub, () => f.return(sub));
+      f.push(add);
+    });
+  const otherAdd = i64.sub(result, operand);
+  const otherSub = i64.sub(operand, result);
+  const at63 = (v: I64): I64 => i64.shl(v, shift);
+  const cf = fromBoth(
+    FLAG.cf,
+    i64.lt_u(at63(result), at63(operand)),
+    i64.lt_u(at63(operand), at63(otherSub)),
+  );
+  const of = fromBoth(
+    FLAG.of,
+    i64.lt_s(at63(i64.and(i64.xor(operand, result), i64.xor(otherAdd, result))), i64.const(0)),
+    i64.lt_s(at63(i64.and(i64.xor(operand, otherSub), i64.xor(operand, result))), i64.const(0)),
+  );
+  const carry4 = (other: I64): I32 =>
+    i32.and(i32.shr_u(i32.wrap(i64.xor(i64.xor(operand, other), result)), i32.const(4)), i32.const(1));
+  const af = fromBoth(FLAG.af, carry4(otherAdd), carry4(otherSub));
+
+  const fromResult = (mask: number, value: I32): FunctionRef =>
+    m.function([], ['i32'], (f) => {
+      f.if(i32.eqz(kind), () => f.return(bit(mask)));
+      f.push(value);
+    });
+  const zf = fromResult(FLAG.zf, i64.eqz(result));
+  const sf = fromResult(FLAG.sf, i64.lt_s(result, i64.const(0)));
+  const pf = fromResult(FLAG.pf, parity(result));
+
+  const gather = m.function([], ['i32'], (f) => {
+    const one = (fn: FunctionRef, mask: number): I32 => i32.shl(callExpr<'i32'>(fn, []), i32.const(Math.log2(mask)));
+    f.push(
+      [one(of, FLAG.of), one(sf, FLAG.sf), one(zf, FLAG.zf), one(af, FLAG.af), one(pf, FLAG.pf)].reduce(
+        (all, flag) => i32.or(all, flag),
+        one(cf, FLAG.cf),
+      ),
+    );
+  });
+  return { cf, of, af, zf, sf, pf, gather };
+}
+
+/** PF: 1 when the low byte has an even number of ones. */
+export const parity = (v: I64): I32 =>
+  i32.eqz(i32.and(i32.popcnt(i32.and(i32.wrap(v), i32.const(0xff))), i32.const(1)));
+
+/** What the last flag-setting operation of a handler was, so that a fused branch need not go through memory. */
+type Last =
+  | { kind: 'sub'; size: Size; a: I64; b: I64; r: I64 }
+  | { kind: 'add'; size: Size; a: I64; r: I64 }
+  | { kind: 'logic'; size: Size; r: I64 };
+
+/** The flags as a handler's semantics reads and sets them. Operands are zero-extended to their size. */
+export class Flags {
+  #last: Last | undefined;
+  constructor(
+    readonly site: Site,
+    readonly functions: FlagFunctions,
+  ) {}
+
+  #set(kind: number, size: Size, r: I64): I64 {
+    const { f } = this.site;
+    const extended = f.let(signExtend(size, r));
+    f.store(at(STATE.flagKind), 0, i32.const(kind));
+    f.store64(at(STATE.flagResult), 0, extended);
+    return extended;
+  }
+
+  /** r = a + b */
+  add(size: Size, a: I64, r: I64): void {
+    const extended = this.#set(KIND.add + sizeIndex(size), size, r);
+    this.site.f.store64(at(STATE.flagOperand), 0, a);
+    this.#last = { kind: 'add', size, a, r: extended };
+  }
+
+  /** r = a − b */
+  sub(size: Size, a: I64, b: I64, r: I64): void {
+    const extended = this.#set(KIND.sub + sizeIndex(size), size, r);
+    this.site.f.store64(at(STATE.flagOperand), 0, a);
+    this.#last = { kind: 'sub', size, a, b, r: extended };
+  }
+
+  /** CF = OF = AF = 0 */
+  logic(size: Size, r: I64): void {
+    this.#last = { kind: 'logic', size, r: this.#set(KIND.logic, size, r) };
+  }
+
+  /** ZF, SF and PF from the result; CF, OF and AF given in place (other bits 0). */
+  result(size: Size, r: I64, cfOfAf: I32): void {
+    this.#set(KIND.result, size, r);
+    this.site.f.store(at(STATE.flagBits), 0, cfOfAf);
+    this.#last = undefined;
+  }
+
+  /** All six in place; other bits are ignored. */
+  all(bits: I32): void {
+    const { f } = this.site;
+    f.store(at(STATE.flagBits), 0, i32.and(bits, i32.const(ARITHMETIC_FLAGS)));
+    f.store(at(STATE.flagKind), 0, i32.const(KIND.bits));
+    this.#last = undefined;
+  }
+
+  /** Changes the flags under `mask` to `bits` and keeps the others. */
+  change(mask: number, bits: I32): void {
+    const { f } = this.site;
+    const kept = f.let(i32.and(this.gather(), i32.const(~mask)));
+    this.all(i32.or(kept, bits));
+  }
+
+  gather = (): I32 => callExpr<'i32'>(this.functions.gather, []);
+  cf = (): I32 => callExpr<'i32'>(this.functions.cf, []);
+  af = (): I32 => callExpr<'i32'>(this.functions.af, []);
+
+  /** The condition now, as 0 or 1. */
+  condition(cc: ConditionCode): I32 {
+    const positive = this.#fromLast(cc >> 1) ?? this.#fromMemory(cc >> 1);
+    return cc & 1 ? i32.eqz(positive) : positive;
+  }
+
+  #fromMemory(group: number): I32 {
+    const { cf, of, zf, sf, pf } = this.functions;
+    const call = (fn: FunctionRef): I32 => callExpr<'i32'>(fn, []);
+    switch (group) {
+      case 0:
+        return call(of);
+      case 1:
+        return call(cf);
+      case 2:
+        return call(zf);
+      case 3:
+        return i32.or(call(cf), call(zf));
+      case 4:
+        return call(sf);
+      case 5:
+        return call(pf);
+      case 6:
+        return i32.ne(call(sf), call(of));
+      default:
+        return i32.or(i32.ne(call(sf), call(of)), call(zf));
+    }
+  }
+
+  #fromLast(group: number): I32 | undefined {
+    const last = this.#last;
+    if (!last) return undefined;
+    if (group === 2) return i64.eqz(last.r);
+    if (group === 4) return i64.lt_s(last.r, i64.const(0));
+    if (group === 5) return parity(last.r);
+    if (last.kind === 'logic') {
+      if (group === 0 || group === 1) return i32.const(0);
+      if (group === 3) return i64.eqz(last.r);
+      return group === 6 ? i64.lt_s(last.r, i64.const(0)) : i64.le_s(last.r, i64.const(0));
+    }
+    if (last.kind === 'sub') {
+      const signed = (v: I64): I64 => signExtend(last.size, v);
+      if (group === 1) return i64.lt_u(last.a, last.b);
+      if (group === 3) return i64.le_u(last.a, last.b);
+      if (group === 6) return i64.lt_s(signed(last.a), signed(last.b));
+      if (group === 7) return i64.le_s(signed(last.a), signed(last.b));
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,360 @@
+import type { MmuFunctions } from '@xenolith/mmu';
+import { callExpr, i32, i64, type ModuleBuilder } from '@xenolith/wasm-builder';
+import type { Handler, Site } from '../core/handler.js';
+import { BLOCK, BLOCK_SIZE, ENGINE, FAULT, RECORD } from '../core/record.js';
+import { type EncodedRow, effectiveSize, encodedRows, type Instruction } from './decode.js';
+import { emitFlagFunctions, type FlagFunctions, type Size, zeroExtend } from './flags.js';
+import { type OperandSpec, operandBytes } from './operand.js';
+import { Context, type ContextSettings, type Place } from './semantics.js';
+import { gprSlot, REG, STATE } from './state.js';
+
+/** Operand forms of an instance: no memory, memory without an index register, memory with one. */
+const FORMS = ['register', 'base', 'index'] as const;
+type Form = (typeof FORMS)[number];
+
+/** All that distinguishes the handlers of one encoding. */
+interface Variant {
+  size: 2 | 4 | 8;
+  form: Form;
+  cc: number;
+  rep: '' | 'repz' | 'repnz';
+  near: boolean;
+  stack: 8 | 4;
+}
+
+const variantKey = (encoding: number, v: Variant): number =>
+  (((((encoding * 4 + Math.log2(v.size)) * 4 + FORMS.indexOf(v.form)) * 16 + v.cc) * 4 +
+    (v.rep === '' ? 0 : v.rep === 'repz' ? 1 : 2)) *
+    2 +
+    Number(v.near)) *
+    2 +
+  Number(v.stack === 4);
+
+const usesRm = (o: OperandSpec): boolean => 'EOMRWUD'.includes(o.kind);
+const isVector = (o: OperandSpec): boolean => 'VWU'.includes(o.kind);
+const mayBeMemory = (o: OperandSpec): boolean => 'EMWD'.includes(o.kind);
+
+/** Where an encoding's operands are in a record. */
+function places(r: EncodedRow, v: Variant): Place[] {
+  const specs = r.encoding.operands;
+  return specs.map((o): Place => {
+    const size = isVector(o) && o.size === '' ? 16 : operandBytes(o.size, v.size);
+    const memory: Place = { kind: 'memory', size, index: v.form === 'index' };
+    switch (o.kind) {
+      case 'E':
+      case 'W':
+        return v.form === 'register' ? { kind: 'rm', size } : memory;
+      case 'M':
+      case 'D':
+        return memory;
+      case 'O':
+      case 'R':
+      case 'U':
+        return { kind: 'rm', size };
+      case 'G':
+      case 'V':
+        return { kind: 'reg', size };
+      case 'A':
+        return specs.some(usesRm) ? { kind: 'reg', size } : { kind: 'rm', size };
+      case 'C':
+        return { kind: 'fixed', size, slot: gprSlot(REG.rcx) };
+      case '1':
+        return { kind: 'constant', size, value: 1 };
+      case 'I':
+      case 'sI':
+        return { kind: 'immediate', size };
+      case 'J':
+        return { kind: 'target' };
+      default:
+        return { kind: 'constant', size: 2, value: 0 };
+    }
+  });
+}
+
+/** Every variant that an encoding can be decoded to. */
+function variants(r: EncodedRow): Variant[] {
+  const { encoding, row } = r;
+  const { options } = row;
+  const specs = encoding.operands;
+  const sized = specs.some((o) => ['v', 'z', 'y'].includes(o.size) || (o.size === '' && !isVector(o))) || specs.length === 0;
+  const sizes: Variant['size'][] = options.force64 ? [8, 4] : sized || options.default64 ? [2, 4, 8] : [4, 8, 2];
+  const memory = specs.some(mayBeMemory);
+  const registerToo = !specs.some((o) => o.kind === 'M' || o.kind === 'D') && encoding.mod !== 'm';
+  const forms: Form[] = [
+    ...(registerToo ? (['register'] as const) : []),
+    ...(memory && encoding.mod !== 'r' ? (['base', 'index'] as const) : []),
+  ];
+  const ccs = options.cc ? Array.from({ length: 16 }, (_, i) => i) : [0];
+  const reps = options.rep ? (['', 'repz', 'repnz'] as const) : ([''] as const);
+  const nears = options.near ? [false, true] : [false];
+  const out: Variant[] = [];
+  for (const size of sizes)
+    for (const form of forms)
+      for (const cc of ccs)
+        for (const rep of reps)
+          for (const near of nears) for (const stack of [8, 4] as const) out.push({ size, form, cc, rep, near, stack });
+  return out;
+}
+
+/** Condition codes and operand forms of compare-and-branch pairs that are worth a handler of their own. */
+const FUSED_CC = [2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15];
+
+const at = (address: number) => i32.const(address);
+
+/** Records that are no instructions of the guest's. */
+export const MICRO = ['continue', 'continueFar', 'stale', 'checkNext', 'address', 'address32', 'absolute', 'fpu', 'invalid', 'tooLong'] as const;
+export type Micro = (typeof MICRO)[number];
+
+const microHandlers: Record<Micro, (site: Site) => void> = {
+  /** On to the code behind the block, in this page or the next. */
+  continue: (site) => {
+    site.uncount();
+    site.jumpInPage(site.record, i64.add(site.pageBase, i64.load(site.record, RECORD.imm)));
+  },
+  continueFar: (site) => {
+    site.uncount();
+    site.jump(i64.add(site.pageBase, i64.load(site.record, RECORD.imm)));
+  },
+  /** The block was dropped because its bytes were written: find what is there now. */
+  stale: (site) => {
+    site.uncount();
+    site.jumpInPage(
+      site.record,
+      i64.add(site.pageBase, i64.extend_u(i32.load16_u(site.record, RECORD.offset))),
+    );
+  },
+  /** The instruction behind goes on in the next page, which must be the one that it was decoded from. */
+  checkNext: (site) => {
+    const { f } = site;
+    const machine = f.let(callExpr<'i32'>(site.mmu.fetch, [i64.add(site.pageBase, i64.const(4096))]));
+    f.if(i32.eqz(machine), () => site.fault());
+    site.uncount();
+    f.if(i32.eq(machine, i32.load(site.record, RECORD.imm)), () => site.next());
+    f.call(
+      site.codeWritten,
+      i32.load(i32.sub(site.record, i32.const(BLOCK_SIZE)), BLOCK.address),
+      i32.const(1),
+    );
+    site.again();
+  },
+  /** An effective address that needs more than base + index + disp: a segment base (its slot in `reg`). */
+  address: (site) => addressMicro(site, false),
+  address32: (site) => addressMicro(site, true),
+  absolute: (site) => {
+    const { f, record } = site;
+    f.store64(
+      at(ENGINE.temp),
+      0,
+      i64.add(i64.load(record, RECORD.imm), i64.load(i32.load16_u(record, RECORD.reg))),
+    );
+    site.uncount();
+    site.next();
+  },
+  /** #NM while CR0.TS is set. */
+  fpu: (site) => {
+    const { f } = site;
+    f.if(i32.load(at(STATE.taskSwitched)), () => raise(site, 7, -1));
+    site.uncount();
+    site.next();
+  },
+  invalid: (site) => raise(site, 6, -1),
+  tooLong: (site) => raise(site, 13, 0),
+};
+
+function raise(site: Site, vector: number, code: number): void {
+  site.f.store(at(FAULT.vector), 0, i32.const(vector));
+  site.f.store(at(FAULT.code), 0, i32.const(code));
+  site.fault();
+}
+
+function addressMicro(site: Site, wrap: boolean): void {
+  const { f, record } = site;
+  const sum = i64.add(
+    i64.add(i64.load(i32.load16_u(record, RECORD.rm)), i64.load32_s(record, RECORD.disp)),
+    i64.shl(i64.load(i32.load16_u(record, RECORD.index)), i64.load8_u(record, RECORD.scale)),
+  );
+  const segment = i64.load(i32.load16_u(record, RECORD.reg));
+  f.store64(at(ENGINE.temp), 0, i64.add(wrap ? zeroExtend(4, sum) : sum, segment));
+  site.uncount();
+  site.next();
+}
+
+interface Instance {
+  name: string;
+  hot: boolean;
+  emit(site: Site, flags: FlagFunctions): void;
+}
+
+/** The numbered handlers, and the way from a decoded instruction to its handler. */
+export interface Instances {
+  list: readonly Instance[];
+  micro: Record<Micro, number>;
+  of(insn: Instruction, form: Form, near: boolean, stack: 8 | 4): number;
+  /** The handler that executes `first` and a conditional branch `cc` behind it, if there is one. */
+  fused(first: number, cc: number): number | undefined;
+}
+
+function settings(r: EncodedRow, v: Variant): Omit<ContextSettings, 'site' | 'flags'> {
+  const rep = v.rep === '' ? undefined : r.row.options.rep === 'rep' ? 'rep' : v.rep;
+  return {
+    places: places(r, v),
+    size: effectiveSize(r.encoding, v.size) as Size,
+    cc: v.cc,
+    ...(rep && { rep }),
+    near: v.near,
+    stack: v.stack,
+  };
+}
+
+function describe(r: EncodedRow, s: Omit<ContextSettings, 'site' | 'flags'>): string {
+  const ops = s.places.map((p) => {
+    switch (p.kind) {
+      case 'memory':
+        return `${p.index ? 'x' : 'm'}${p.size}`;
+      case 'fixed':
+        return `f${p.slot}.${p.size}`;
+      case 'constant':
+        return `c${p.value}`;
+      case 'target':
+        return 'j';
+      case 'immediate':
+        return 'i';
+      default:
+        return `${p.kind}${p.size}`;
+    }
+  });
+  const { options } = r.row;
+  // What the semantics cannot see makes no handler of its own.
+  const cc = options.cc ? `.${s.cc}` : '';
+  return `${r.row.name}${cc} ${ops.join()} /${s.size}${s.rep ? ` ${s.rep}` : ''}${s.near ? ' near' : ''}${s.stack === 4 ? ' s4' : ''}`;
+}
+
+let instances: Instances | undefined;
+
+/** Numbers all handlers, the hot ones first. Done once: decoder and generator must agree. */
+export function x86Instances(): Instances {
+  instances ??= enumerate();
+  return instances;
+}
+
+function enumerate(): Instances {
+  const byName = new Map<string, Instance & { fusible: boolean }>();
+  const byVariant = new Map<number, string>();
+  const identities = new Map<unknown, number>();
+  const identity = (semantics: unknown): number => {
+    if (!identities.has(semantics)) identities.set(semantics, identities.size);
+    return identities.get(semantics)!;
+  };
+  for (const r of encodedRows) {
+    for (const v of variants(r)) {
+      const s = settings(r, v);
+      // Rows of one name may mean different things (two kinds of PUSH); rows that mean the same share handlers.
+      const name = `${describe(r, s)} #${identity(r.row.semantics)}`;
+      byVariant.set(variantKey(r.index, v), name);
+      if (byName.has(name)) continue;
+      const { options } = r.row;
+      const hot = (options.hot ?? []).includes(s.size) && s.stack === 8 && !(options.cc && s.places.some((p) => p.kind === 'memory'));
+      byName.set(name, {
+        name,
+        hot,
+        fusible: options.fuse === true && hot,
+        emit: (site, flags) => {
+          r.row.semantics(new Context({ ...s, site, flags }));
+          site.next();
+        },
+      });
+    }
+  }
+
+  const base = [...byName.values()];
+  const fusedByName = new Map<string, Instance>();
+  for (const r of encodedRows.filter((e) => e.row.options.fuse)) {
+    for (const v of variants(r)) {
+      const s = settings(r, v);
+      const first = byName.get(byVariant.get(variantKey(r.index, v))!)!;
+      if (!first.fusible || !worthFusing(r.row.name, s)) continue;
+      for (const cc of FUSED_CC) {
+        const name = `${first.name}+${cc}`;
+        if (fusedByName.has(name)) continue;
+        fusedByName.set(name, { name, hot: true, emit: (site, flags) => emitFused(r, s, cc, site, flags) });
+      }
+    }
+  }
+
+  const micro: Instance[] = MICRO.map((m) => ({
+    name: `micro:${m}`,
+    hot: !['checkNext', 'tooLong', 'invalid'].includes(m),
+    emit: (site) => microHandlers[m](site),
+  }));
+  const all = [...micro, ...fusedByName.values(), ...base];
+  const list = [...all.filter((h) => h.hot), ...all.filter((h) => !h.hot)];
+  const number = new Map(list.map((h, i) => [h.name, i]));
+  const byKey = new Map([...byVariant].map(([key, name]) => [key, number.get(name)!]));
+  const fusedFrom = new Map<number, number>();
+  for (const name of fusedByName.keys()) {
+    const plus = name.lastIndexOf('+');
+    fusedFrom.set(number.get(name.slice(0, plus))! * 16 + Number(name.slice(plus + 1)), number.get(name)!);
+  }
+
+  return {
+    list,
+    micro: Object.fromEntries(MICRO.map((m) => [m, number.get(`micro:${m}`)!])) as Record<Micro, number>,
+    of(insn, form, near, stack) {
+      const { options } = insn.encoded.row;
+      const rawSize = rawOperandSize(insn, stack);
+      const key = variantKey(insn.encoded.index, {
+        size: rawSize,
+        form,
+        cc: options.cc ? insn.opcode & 15 : 0,
+        rep: options.rep ? insn.rep : '',
+        near,
+        stack,
+      });
+      const handler = byKey.get(key);
+      if (handler === undefined) throw new Error(`no handler for ${insn.encoded.row.name} (${form}, size ${rawSize})`);
+      return handler;
+    },
+    fused: (first, cc) => fusedFrom.get(first * 16 + cc),
+  };
+}
+
+/** The operand size that `variants` lists the instruction under. */
+function rawOperandSize(insn: Instruction, stack: 8 | 4): 2 | 4 | 8 {
+  if (insn.encoded.row.options.force64) return stack;
+  return insn.rawSize;
+}
+
+/** The pairs that compilers emit: CMP and TEST mostly, the rest with registers and immediates only. */
+function worthFusing(name: string, s: Omit<ContextSettings, 'site' | 'flags'>): boolean {
+  if (name === 'cmp') return true;
+  const memory = s.places.some((p) => p.kind === 'memory');
+  if (name === 'test') return !memory || s.places.some((p) => p.kind === 'immediate');
+  return !memory && s.size >= 4 && (name === 'add' || name === 'sub' || name === 'and');
+}
+
+/** The first instruction, then the branch whose record follows. */
+function emitFused(
+  r: EncodedRow,
+  s: Omit<ContextSettings, 'site' | 'flags'>,
+  cc: number,
+  site: Site,
+  flags: FlagFunctions,
+): void {
+  const cx = new Context({ ...s, near: true, site, flags });
+  r.row.semantics(cx);
+  site.count(() => site.next());
+  site.f.if(cx.flags.condition(cc), () => cx.jumpRelative(cx.nextRecord()));
+  site.next(2);
+}
+
+/** What the interpreter generator needs from the instruction set. */
+export function buildHandlers(
+  m: ModuleBuilder,
+  _mmu: MmuFunctions,
+): { handlers: Handler[]; helpers: Record<string, never> } {
+  const flags = emitFlagFunctions(m);
+  return {
+    handlers: x86Instances().list.map((h) => ({ name: h.name, hot: h.hot, emit: (site) => h.emit(site, flags) })),
+    helpers: {},
+  };
+}

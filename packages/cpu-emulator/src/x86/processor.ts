@@ -1,0 +1,355 @@
+import { InvariantError } from '@xenolith/host-interface';
+import { FRAME, FRAME_FLAG_CODE, JUMP_CACHE, type MachineMemory, MMU, PAGE_SIZE, TLB_ENTRIES, TLB_ENTRY_SIZE, TLB_READ, TLB_WRITE } from '@xenolith/mmu';
+import { CodeCache } from '../core/code-cache.js';
+import { ENGINE, RUN } from '../core/record.js';
+import { type CpuRegisters, Exit, type ExitKind, type PrivilegedInstruction, type Processor } from '../processor.js';
+import { BlockBuilder } from './block-builder.js';
+import { decode, type Instruction, MAX_LENGTH, RIP_BASE } from './decode.js';
+import { x86Instances } from './instances.js';
+import { interpreterBytes } from './interpreter-bytes.js';
+import { type OperandSource, privilegedInstruction } from './privileged.js';
+import { X86Registers } from './registers.js';
+import { FLAG, STATE } from './state.js';
+
+interface InterpreterExports {
+  run(budget: number): number;
+  translate(linear: bigint, access: number): number;
+  flushAll(): void;
+  flushPage(linear: bigint): void;
+  forgetWrites(page: number): void;
+}
+
+/** PAUSEs in one run before it ends: a spinning guest gives up its slice. */
+const PAUSE_LIMIT = 64;
+const MAX_ASID = 4094;
+
+/** The x86-64 processor in deprivileged mode: guest code runs at CPL 3 and everything privileged exits. */
+export class X86Processor implements Processor {
+  readonly memory: WebAssembly.Memory;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly regs: CpuRegisters;
+  readonly stateSize = STATE.end - STATE.start + 8;
+
+  retired = 0;
+  vector = 0;
+  errorCode = -1;
+  cr2 = 0n;
+  length = 0;
+  privileged: PrivilegedInstruction = { op: 'hlt' };
+
+  onForeignFrame: (mfn: number, write: boolean) => boolean = () => false;
+  onRandom: () => bigint = () => {
+    throw new InvariantError('RDRAND needs the host to set onRandom');
+  };
+
+  readonly #exports: InterpreterExports;
+  readonly #cache: CodeCache;
+  readonly #builder: BlockBuilder;
+  #lastAsid = 0;
+
+  constructor(
+    readonly machine: MachineMemory,
+    module: WebAssembly.Module,
+  ) {
+    this.memory = machine.memory;
+    this.bytes = machine.bytes;
+    this.view = machine.view;
+    this.regs = new X86Registers(machine);
+    const instance = new WebAssembly.Instance(module, {
+      env: {
+        memory: machine.memory,
+        foreign: (mfn: number, write: number) => Number(this.onForeignFrame(mfn, write !== 0)),
+        codeWritten: (address: number, length: number) => this.#cache.written(address >>> 0, length),
+        decode: (address: number, rip: bigint) => this.#decode(address >>> 0, rip),
+      },
+    });
+    this.#exports = instance.exports as unknown as InterpreterExports;
+    this.#cache = new CodeCache(
+      machine,
+      x86Instances().micro.stale,
+      (page) => this.#exports.forgetWrites(page),
+      () => this.bytes.fill(0xff, JUMP_CACHE, JUMP_CACHE + 4096 * 16),
+    );
+    this.#builder = new BlockBuilder(machine, this.#cache);
+    this.view.setUint32(MMU.frames, machine.frames, true);
+    this.view.setUint32(MMU.user, 1, true);
+    this.view.setUint32(MMU.writeProtect, 1, true);
+    this.#exports.flushAll();
+    this.resetState();
+  }
+
+  #decode(address: number, rip: bigint): number {
+    return this.#builder.build(address, this.regs.long, () => {
+      const next = BigInt.asIntN(64, (rip & ~0xfffn) + 4096n);
+      return this.#exports.translate(next, 2) >>> 0;
+    });
+  }
+
+  // ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  run(budget: number): ExitKind {
+    const { view } = this;
+    view.setUint32(ENGINE.pauses, PAUSE_LIMIT, true);
+    view.setUint32(ENGINE.mode, view.getUint32(STATE.long, true), true);
+    this.retired = 0;
+    for (;;) {
+      const trap = (view.getUint32(STATE.systemFlags, true) & FLAG.tf) !== 0;
+      const slice = trap ? 1 : budget - this.retired;
+      if (slice <= 0) return Exit.budget;
+      const result = this.#exports.run(slice);
+      const used = slice - view.getInt32(ENGINE.budget, true);
+      this.retired += used;
+      view.setBigUint64(ENGINE.tsc, view.getBigUint64(ENGINE.tsc, true) + BigInt(used), true);
+      switch (result) {
+        case RUN.budget:
+          if (trap) return this.#exception(1, -1);
+          return Exit.budget;
+        case RUN.fault:
+          return this.#fault();
+        case RUN.pause:
+          return Exit.pause;
+        default: {
+          const exit = this.#instructionExit();
+          if (exit !== undefined) return exit;
+        }
+      }
+    }
+  }
+
+  #exception(vector: number, errorCode: number): ExitKind {
+    this.vector = vector;
+    this.errorCode = errorCode;
+    return Exit.exception;
+  }
+
+  #fault(): ExitKind {
+    this.cr2 = this.view.getBigUint64(MMU.faultAddress, true);
+    return this.#exception(this.view.getUint32(MMU.faultVector, true), this.view.getInt32(MMU.faultCode, true));
+  }
+
+  /** The interpreter stopped in front of an instruction. Undefined: it was done here. */
+  #instructionExit(): ExitKind | undefined {
+    const insn = this.#instructionAt(this.regs.rip);
+    if (!insn) return this.#fault();
+    if (typeof insn === 'string') return this.#exception(6, -1);
+    this.length = insn.length;
+    const { name } = insn.encoded.row;
+    switch (name) {
+      case 'syscall':
+        return Exit.syscall;
+      case 'ud2':
+        return this.#exception(6, -1);
+      case 'int3':
+        this.#advance(insn.length);
+        return this.#exception(3, -1);
+      case 'into':
+        if (!(this.regs.rflags & BigInt(FLAG.of))) return this.#done(insn);
+        this.#advance(insn.length);
+        return this.#exception(4, -1);
+      case 'int':
+        this.vector = Number(insn.immediate & 0xffn);
+        return Exit.softwareInterrupt;
+      case 'rdrand':
+        return this.#rdrand(insn);
+    }
+    const described = privilegedInstruction(insn, this.#operands);
+    if (!described) return this.#fault();
+    if (described.op === 'loadSegment' && described.selector < 4 && described.segment !== 2 && described.segment !== 1) {
+      return this.#loadNull(described.segment, described.selector, described.popped, insn);
+    }
+    this.privileged = described;
+    return Exit.privileged;
+  }
+
+  #advance(bytes: number): void {
+    const next = this.regs.rip + BigInt(bytes);
+    this.regs.rip = this.regs.long ? BigInt.asUintN(64, next) : next & 0xffff_ffffn;
+  }
+
+  /** Counts an instruction that was executed here and goes on. */
+  #done(insn: Instruction): undefined {
+    this.#advance(insn.length);
+    this.retired++;
+    this.view.setBigUint64(ENGINE.tsc, this.view.getBigUint64(ENGINE.tsc, true) + 1n, true);
+  }
+
+  #rdrand(insn: Instruction): undefined {
+    const random = BigInt.asUintN(insn.rawSize * 8, this.onRandom());
+    const gpr = this.regs.gpr;
+    gpr[insn.rm] = insn.rawSize === 2 ? (gpr[insn.rm]! & ~0xffffn) | random : random;
+    const cleared = this.regs.rflags & ~BigInt(FLAG.cf | FLAG.of | FLAG.sf | FLAG.zf | FLAG.af | FLAG.pf);
+    this.regs.rflags = cleared | BigInt(FLAG.cf);
+    return this.#done(insn);
+  }
+
+  /** A null selector needs no descriptor; it clears the base (CPUID shows NullSelectorClearsBase). */
+  #loadNull(segment: number, selector: number, popped: number, insn: Instruction): undefined {
+    this.regs.selectors[segment] = selector;
+    if (segment === 4) this.regs.fsBase = 0n;
+    if (segment === 5) this.regs.gsBase = 0n;
+    this.regs.gpr[4] = BigInt.asUintN(64, this.regs.gpr[4]! + BigInt(popped));
+    return this.#done(insn);
+  }
+
+  /** Decodes the instruction at a linear address; undefined when it cannot be fetched. */
+  #instructionAt(rip: bigint): Instruction | string | undefined {
+    const buffer = new Uint8Array(MAX_LENGTH);
+    const start = this.translate(rip, 2);
+    if (start < 0) return undefined;
+    const here = Math.min(MAX_LENGTH, PAGE_SIZE - (start & (PAGE_SIZE - 1)));
+    buffer.set(this.bytes.subarray(start, start + here));
+    const mode = this.regs.long ? 64 : 32;
+    const first = decode(buffer.subarray(0, here), 0, mode);
+    if (first !== 'incomplete' || here === MAX_LENGTH) return first;
+    const next = this.translate(BigInt.asUintN(64, rip + BigInt(here)), 2);
+    if (next < 0) return undefined;
+    buffer.set(this.bytes.subarray(next, next + MAX_LENGTH - here), here);
+    return decode(buffer, 0, mode);
+  }
+
+  readonly #operands: OperandSource = {
+    gpr: (register) => this.regs.gpr[register]!,
+    segmentBase: (segment) => (segment === 4 ? this.regs.fsBase : segment === 5 ? this.regs.gsBase : 0n),
+    address: (insn) => {
+      const m = insn.memory!;
+      if (m.absolute !== undefined) return m.absolute;
+      const { gpr } = this.regs;
+      const base = m.base === RIP_BASE ? this.regs.rip + BigInt(insn.length) : m.base < 0 ? 0n : gpr[m.base]!;
+      const index = m.index < 0 ? 0n : gpr[m.index]! << BigInt(m.scale);
+      const sum = BigInt.asUintN(insn.addressSize * 8, base + index + BigInt(m.disp));
+      return BigInt.asUintN(64, sum + this.#operands.segmentBase(insn.segment));
+    },
+    read: (address, size) => {
+      let value = 0n;
+      for (let i = size - 1; i >= 0; i--) {
+        const host = this.translate(BigInt.asUintN(64, address + BigInt(i)), 0);
+        if (host < 0) return undefined;
+        value = (value << 8n) | BigInt(this.bytes[host]!);
+      }
+      return value;
+    },
+  };
+
+  // ── address spaces ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  newAddressSpaceId(): number {
+    if (this.#lastAsid === MAX_ASID) {
+      this.flushAll();
+      this.#lastAsid = 0;
+    }
+    return ++this.#lastAsid;
+  }
+
+  loadAddressSpace(mfn: number): number {
+    const asid = this.newAddressSpaceId();
+    this.switchAddressSpace(mfn, asid);
+    return asid;
+  }
+
+  switchAddressSpace(mfn: number, asid: number): void {
+    this.view.setUint32(MMU.root, mfn * PAGE_SIZE, true);
+    this.view.setBigUint64(MMU.asid, BigInt(asid), true);
+  }
+
+  setDomain(domid: number): void {
+    this.view.setUint32(MMU.domid, domid, true);
+  }
+
+  flushPage(linear: bigint): void {
+    this.#exports.flushPage(BigInt.asIntN(64, linear));
+  }
+
+  flushAll(): void {
+    this.#exports.flushAll();
+  }
+
+  translate(linear: bigint, access: 0 | 1 | 2): number {
+    const host = this.#exports.translate(BigInt.asIntN(64, linear), access) >>> 0;
+    if (host !== 0) return host;
+    this.cr2 = BigInt.asUintN(64, linear);
+    this.errorCode = this.view.getInt32(MMU.faultCode, true);
+    return -1;
+  }
+
+  codeWritten(address: number, length: number): void {
+    const first = address >>> 12;
+    const last = (address + Math.max(length, 1) - 1) >>> 12;
+    for (let mfn = first; mfn <= last; mfn++) {
+      if (this.view.getUint16(this.machine.entry(mfn) + FRAME.flags, true) & FRAME_FLAG_CODE) {
+        this.#cache.written(mfn * PAGE_SIZE, PAGE_SIZE);
+      }
+    }
+  }
+
+  /**
+   * Executes the one instruction at rip with all accesses to the page of `linear` going to the frame `scratch` instead,
+   * whatever the page tables say of that page.
+   *
+   * @returns false when the instruction faulted or left the processor; nothing of it is visible then
+   */
+  emulateWrite(linear: bigint, scratch: number): boolean {
+    const page = BigInt.asUintN(64, linear) & ~0xfffn;
+    const asid = this.view.getBigUint64(MMU.asid, true);
+    this.flushPage(page);
+    const slot = Number((page >> 12n) & BigInt(TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE;
+    const addend = (scratch * PAGE_SIZE - Number(page & 0xffff_ffffn)) | 0;
+    for (const table of [TLB_READ, TLB_WRITE]) {
+      this.view.setBigUint64(table + slot, page | asid, true);
+      this.view.setInt32(table + slot + 8, addend, true);
+    }
+    const result = this.#exports.run(1);
+    const done = result === RUN.budget;
+    this.flushPage(page);
+    if (done) {
+      this.retired = 1;
+      this.view.setBigUint64(ENGINE.tsc, this.view.getBigUint64(ENGINE.tsc, true) + 1n, true);
+    }
+    return done;
+  }
+
+  // ── state ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  saveState(into: Uint8Array): void {
+    into.set(this.bytes.subarray(STATE.start, STATE.end));
+    into.set(this.bytes.subarray(ENGINE.rip, ENGINE.rip + 8), STATE.end - STATE.start);
+  }
+
+  loadState(from: Uint8Array): void {
+    const length = STATE.end - STATE.start;
+    this.bytes.set(from.subarray(0, length), STATE.start);
+    this.bytes.set(from.subarray(length, length + 8), ENGINE.rip);
+  }
+
+  resetState(): void {
+    this.bytes.fill(0, STATE.start, STATE.end);
+    this.regs.rip = 0n;
+    this.regs.mxcsr = 0x1f80;
+    this.regs.long = true;
+    this.regs.cpl = 3;
+    this.view.setUint16(STATE.fcw, 0x37f, true);
+  }
+
+  get tsc(): bigint {
+    return this.view.getBigUint64(ENGINE.tsc, true);
+  }
+  set tsc(v: bigint) {
+    this.view.setBigUint64(ENGINE.tsc, v, true);
+  }
+
+  get taskSwitched(): boolean {
+    return this.view.getUint32(STATE.taskSwitched, true) !== 0;
+  }
+  set taskSwitched(v: boolean) {
+    this.view.setUint32(STATE.taskSwitched, Number(v), true);
+  }
+
+  disassemble(_bytes: Uint8Array, _rip: bigint, _mode: 64 | 32): { text: string; length: number } {
+    throw new InvariantError('not yet');
+  }
+}
+
+/** Compiles the interpreter. A compiled module may serve any number of processors. */
+export function compileInterpreter(): Promise<WebAssembly.Module> {
+  return WebAssembly.compile(interpreterBytes());
+}
