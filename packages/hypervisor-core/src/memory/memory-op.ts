@@ -203,8 +203,13 @@ const acquireResource: Handler = (call) => {
   return isThere ? -EPERM : -ESRCH;
 };
 
-/** Sub-operations, and whether a start extent may be given with them. */
-const OPERATIONS: ReadonlyMap<number, { handler: Handler; extents?: true }> = new Map([
+/** A sub-operation; `extents`: a start extent may be given with it. */
+interface Operation {
+  handler: Handler;
+  extents?: true;
+}
+
+const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operation>([
   [XENMEM_increase_reservation, { handler: reservation, extents: true }],
   [XENMEM_decrease_reservation, { handler: reservation, extents: true }],
   [XENMEM_populate_physmap, { handler: reservation, extents: true }],
