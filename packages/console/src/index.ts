@@ -1,1 +1,2 @@
-export {};
+export * from './console-backend.js';
+export * from './console-frontend.js';

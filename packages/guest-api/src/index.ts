@@ -1,1 +1,5 @@
-export {};
+export type * from './event-channels.js';
+export type * from './grants.js';
+export type * from './guest.js';
+export type * from './memory.js';
+export type * from './xenstore.js';
