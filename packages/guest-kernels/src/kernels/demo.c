@@ -96,7 +96,11 @@ static void say_value(const char *label, const char *path) {
 
 /* The value of a node, and its children with theirs. */
 static void say_xenstore(const char *path) {
-  static char names[1024], child[512];
+  static char names[1024], child[512], home[32] = "/local/domain/";
+  if (!*path) {
+    if (xenstore_read("domid", home + 14, sizeof home - 14) < 0) return;
+    path = home;
+  }
   int length = xenstore_read(path, text, sizeof text);
   if (length < 0) {
     printf("%s: %s\n", path, text);
@@ -115,13 +119,22 @@ static void say_xenstore(const char *path) {
   }
 }
 
+static void sleep_for(const char *seconds) {
+  u64 n = 0;
+  for (; *seconds >= '0' && *seconds <= '9' && n < 1000000; seconds++) n = n * 10 + (u64)(*seconds - '0');
+  u64 until = time_system() + n * 1000000000;
+  time_alarm(until);
+  while (time_system() < until) wait_for_event();
+}
+
 static void say_help(void) {
   printf("help             this list\n"
          "features         what Xen offers\n"
          "mem              where things are in memory\n"
          "time             date and time\n"
+         "sleep SECONDS    waits for a timer\n"
          "uptime           since this guest started\n"
-         "xenstore [PATH]  a node and its children; PATH begins at this domain's home unless it begins with /\n"
+         "xenstore [PATH]  a node and its children; without PATH this domain's home\n"
          "crash            an undefined instruction: Xen ends the domain\n"
          "reboot           asks for a restart\n"
          "poweroff         ends the guest; exit does the same\n");
@@ -138,14 +151,15 @@ static const char *argument(const char *line, const char *command) {
 }
 
 static void run(const char *line) {
-  const char *path;
+  const char *word;
   if (!*line) return;
   if (argument(line, "help")) say_help();
   else if (argument(line, "features")) say_features();
   else if (argument(line, "mem")) say_memory_map();
   else if (argument(line, "time")) say_time();
   else if (argument(line, "uptime")) say_uptime();
-  else if ((path = argument(line, "xenstore")) != 0) say_xenstore(*path ? path : ".");
+  else if ((word = argument(line, "xenstore")) != 0) say_xenstore(word);
+  else if ((word = argument(line, "sleep")) != 0) sleep_for(word);
   else if (argument(line, "crash")) {
     console_flush();
     __builtin_trap();

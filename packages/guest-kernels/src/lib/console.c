@@ -38,12 +38,13 @@ void console_flush(void) {
 
 int console_read(void) {
   struct console_ring *r = ring();
-  if (READ_ONCE(r->in_prod) == r->in_cons) return -1;
+  u32 waiting = READ_ONCE(r->in_prod) - r->in_cons;
+  if (waiting == 0) return -1;
   barrier();
   int c = (u8)r->in[r->in_cons % sizeof r->in];
   barrier();
   WRITE_ONCE(r->in_cons, r->in_cons + 1);
-  /* The daemon waits for room when the ring was full. */
-  event_send(start_info->console_evtchn);
+  /* The daemon waits for room only when the ring was full. */
+  if (waiting >= sizeof r->in) event_send(start_info->console_evtchn);
   return c;
 }
