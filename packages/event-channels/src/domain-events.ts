@@ -20,8 +20,6 @@ export interface DomainOptions {
   pirqs?: number;
 }
 
-const NOT_POLLING = undefined;
-
 /** A domain's ports, its VIRQ bindings and its polling vCPUs. */
 export class DomainEvents {
   readonly domid: number;
@@ -73,10 +71,6 @@ export class DomainEvents {
 
   stopPolling(vcpu: number): void {
     this.pollers.delete(vcpu);
-  }
-
-  isPolling(vcpu: number): boolean {
-    return this.pollers.get(vcpu) !== NOT_POLLING;
   }
 
   /** Wakes every vCPU that polls this port, or more than one: it looks for itself (`evtchn_check_pollers`). */
