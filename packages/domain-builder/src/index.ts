@@ -6,8 +6,9 @@ export { ArrayTarget, type BuildTarget } from './pv/build-target.js';
 export { checkFeatures, type FeatureSet, featureNames, parseFeatures } from './pv/features.js';
 export { type PvKernel, parsePvKernel } from './pv/kernel.js';
 export { layoutPvDomain, type PvLayout, type Region } from './pv/layout.js';
-export { type NoteSource, type PvNotes, readPvNotes } from './pv/notes.js';
+export { readPvNotes } from './pv/notes.js';
 export type { Mapping, TableRange } from './pv/page-tables.js';
+export type { NoteSource, PvNotes } from './pv/pv-notes.js';
 export type { BzImage } from './unpack/bzimage.js';
 export type { Compression } from './unpack/compression.js';
 export {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { debianPieces } from '@xenolith-tooling/debian';
 import { describe, expect, it } from 'vitest';
-import { debianPieces } from '../../../tooling/debian/src/index.mjs';
 import {
   ArrayTarget,
   buildPvDomain,

@@ -1,5 +1,5 @@
 import type { ElfImage } from '../elf/elf.js';
-import { emptyNotes, type MutablePvNotes, type PvNotes, takeFeatures } from './notes.js';
+import { emptyNotes, type MutablePvNotes, type PvNotes, takeFeatures } from './pv-notes.js';
 
 const U64 = 64;
 

@@ -2,7 +2,8 @@ import { BadInputError, NotImplementedError } from '@xenolith/host-interface';
 import { type ElfImage, type ElfSegment, PT_LOAD, parseElf, requireX8664 } from '../elf/elf.js';
 import { hex } from '../reader.js';
 import { checkFeatures } from './features.js';
-import { type PvNotes, readPvNotes } from './notes.js';
+import { readPvNotes } from './notes.js';
+import type { PvNotes } from './pv-notes.js';
 
 const PAGE = 4096n;
 const U64_END = 1n << 64n;
