@@ -1,0 +1,127 @@
+import { BadInputError } from '@xenolith/host-interface';
+import { PAGE_SIZE } from '@xenolith/mmu';
+import { DOMID_FIRST_RESERVED, VcpuInfo, XEN_LEGACY_MAX_VCPUS } from '@xenolith/xen-abi';
+import type { Hypervisor } from '../hypervisor.js';
+import { Pit } from '../time/pit.js';
+import { updateWallclock } from '../time/time-records.js';
+import { Domain, type DomainSettings } from './domain.js';
+import { NativeDomain, type NativeDomainSettings } from './native-domain.js';
+
+const MAX_VCPUS = 128;
+/** PV guests start with a tick of 100 Hz. */
+const DEFAULT_PERIOD = 10_000_000;
+
+function nextDomid(hv: Hypervisor): number {
+  let domid = 1;
+  while (hv.exists(domid)) domid++;
+  return domid;
+}
+
+/**
+ * Makes a domain: paused, with its memory (`domain.p2m`), shared_info, event channels and a grant table, and vCPUs that are
+ * not initialised yet. Throws `BadInputError` when that is not possible; then nothing was made.
+ */
+export function createDomain(hv: Hypervisor, settings: DomainSettings): Domain {
+  const { vcpus, memoryPages } = settings;
+  if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MAX_VCPUS) {
+    throw new BadInputError(`A domain has 1 to ${MAX_VCPUS} vCPUs, not ${vcpus}.`);
+  }
+  if (!Number.isInteger(memoryPages) || memoryPages < 1) {
+    throw new BadInputError(`A domain needs at least one page of memory, not ${memoryPages}.`);
+  }
+  const domid = settings.domid ?? nextDomid(hv);
+  if (domid < 0 || domid >= DOMID_FIRST_RESERVED || hv.exists(domid)) {
+    throw new BadInputError(`Domain number ${domid} is in use or not possible.`);
+  }
+  const { frames, machine } = hv.memory;
+  const domain = new Domain(domid, settings, new Pit(() => hv.clock.now), (it, reason) =>
+    hv.crashDomain(it, reason),
+  );
+  domain.maxPages = settings.maxPages ?? memoryPages;
+  hv.domains.set(domid, domain);
+  try {
+    domain.p2m = hv.memory.allocate(domain, memoryPages);
+  } catch (error) {
+    hv.domains.delete(domid);
+    throw error;
+  }
+  const shared = frames.allocateXen();
+  if (shared < 0) {
+    hv.memory.releaseDomain(domain);
+    hv.domains.delete(domid);
+    throw new BadInputError('The machine has no frame left for the domain’s shared page.');
+  }
+  domain.p2m.forEach((mfn, pfn) => {
+    hv.memory.setM2pRun(mfn, pfn, 1);
+  });
+  frames.shareXen(shared, domid);
+  domain.sharedInfo = shared;
+  for (const vcpu of domain.vcpus) {
+    vcpu.periodNs = DEFAULT_PERIOD;
+    if (vcpu.vcpuId < XEN_LEGACY_MAX_VCPUS) vcpu.vcpuInfo = shared * PAGE_SIZE + vcpu.vcpuId * VcpuInfo.size;
+    // As the domain builder leaves it: no upcalls before the guest asks for them.
+    hv.info.setUpcallMask(vcpu, 1);
+  }
+  hv.events.addDomain({
+    domid,
+    vcpus,
+    ...(settings.maxEventPort !== undefined && { maxPort: settings.maxEventPort }),
+    delivery: {
+      bytes: machine.bytes,
+      sharedInfo: () => domain.sharedInfo * PAGE_SIZE,
+      vcpuInfo: (id) => domain.vcpus[id]?.vcpuInfo || -1,
+    },
+  });
+  if (!hv.grants.addDomain({ domid, vcpus })) {
+    destroyDomain(hv, domain);
+    throw new BadInputError('The machine has no frame left for the domain’s grant table.');
+  }
+  domain.hasGrants = true;
+  updateWallclock(machine, domain, hv.wallclockNs);
+  return domain;
+}
+
+/**
+ * Takes a domain apart: its ports and grants are closed, its memory is freed. Returns the number of frames that others
+ * still hold; they are freed when those let go.
+ */
+export function destroyDomain(hv: Hypervisor, domain: Domain): number {
+  const { domid } = domain;
+  domain.dying = true;
+  const { frames } = hv.memory;
+  for (const vcpu of domain.vcpus) {
+    hv.setPeriodic(vcpu, 0);
+    hv.stopSingleshot(vcpu);
+    hv.timers.cancel(vcpu.pollTimer);
+    hv.refresh(vcpu);
+    vcpu.vcpuInfo = 0;
+    if (vcpu.vcpuInfoFrame !== 0) frames.putPageAndType(vcpu.vcpuInfoFrame);
+    vcpu.vcpuInfoFrame = 0;
+    hv.drop(vcpu);
+  }
+  for (const timer of domain.watchdogs) hv.timers.cancel(timer);
+  domain.releasePages(frames);
+  hv.events.removeDomain(domid);
+  if (domain.hasGrants) {
+    hv.grants.setDying(domid);
+    if (hv.grants.isIdle(domid)) hv.grants.removeDomain(domid);
+  }
+  const left = hv.memory.releaseDomain(domain);
+  if (domain.sharedInfo !== 0) frames.freeXen(domain.sharedInfo);
+  hv.domains.delete(domid);
+  return left;
+}
+
+/** Makes a native domain: ports and a grant table, and memory as it asks for it. */
+export function createNativeDomain(hv: Hypervisor, settings: NativeDomainSettings): NativeDomain {
+  const { domid, privileged = false } = settings;
+  if (hv.exists(domid)) throw new BadInputError(`Domain number ${domid} is in use.`);
+  const domain = new NativeDomain(settings);
+  hv.natives.set(domid, domain);
+  const onEvent = (port: number) => hv.defer(() => settings.onEvent(port));
+  hv.events.addDomain({ domid, vcpus: 1, privileged, maxPort: 4095, delivery: { onEvent } });
+  if (!hv.grants.addDomain({ domid, vcpus: 1, privileged, translated: true })) {
+    throw new BadInputError('The machine has no frame left for the domain’s grant table.');
+  }
+  return domain;
+}

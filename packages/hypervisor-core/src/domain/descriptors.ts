@@ -1,0 +1,57 @@
+import { FIRST_RESERVED_GDT_ENTRY } from '@xenolith/xen-abi';
+import { DESC } from '../arch/x86.js';
+import { ldtFrame } from '../memory/ldt.js';
+import type { Running } from './running.js';
+import type { Vcpu } from './vcpu.js';
+
+/** A segment descriptor: `high` holds the attributes (`DESC`). */
+export interface Descriptor {
+  low: number;
+  high: number;
+}
+
+/** The flat segments that Xen keeps in the GDT, from 0xe000 on, by index (asm/config.h). Those of ring 0 are Xen's own. */
+const XEN_SEGMENTS: readonly (Descriptor | undefined)[] = [
+  undefined,
+  { low: 0x0000_0000, high: 0x00af_9b00 },
+  { low: 0x0000_ffff, high: 0x00cf_9300 },
+  undefined,
+  { low: 0x0000_ffff, high: 0x00cf_fb00 },
+  { low: 0x0000_ffff, high: 0x00cf_f300 },
+  { low: 0x0000_0000, high: 0x00af_fb00 },
+];
+
+/** The descriptor that a selector names in the vCPU's GDT or LDT; undefined: beyond the table, or null. */
+export function readDescriptor(run: Running, vcpu: Vcpu, selector: number): Descriptor | undefined {
+  const index = selector >> 3;
+  if (selector & 4) {
+    const frame = ldtFrame(run.memory, vcpu, index * 8);
+    return frame === 0 ? undefined : at(run, frame, index);
+  }
+  if (index === 0) return undefined;
+  if (index >= FIRST_RESERVED_GDT_ENTRY) return XEN_SEGMENTS[index - FIRST_RESERVED_GDT_ENTRY];
+  if (index >= vcpu.gdtEntries) return undefined;
+  const frame = vcpu.gdtFrames[index >> 9];
+  return frame ? at(run, frame, index) : undefined;
+}
+
+function at(run: Running, frame: number, index: number): Descriptor {
+  const address = frame * 4096 + (index & 511) * 8;
+  return { low: run.cpu.view.getUint32(address, true), high: run.cpu.view.getUint32(address + 4, true) };
+}
+
+export const descriptorBase = (d: Descriptor): number =>
+  ((d.low >>> 16) | ((d.high & 0xff) << 16) | (d.high & 0xff00_0000)) >>> 0;
+
+export function descriptorLimit(d: Descriptor): number {
+  const limit = (d.low & 0xffff) | (d.high & 0xf_0000);
+  return d.high & DESC.granularity ? limit * 4096 + 4095 : limit;
+}
+
+export const descriptorDpl = (d: Descriptor): number => (d.high >> DESC.dplShift) & 3;
+
+/** Why a segment cannot be loaded: a vector (#GP, #SS, #NP) whose error code is the selector. */
+export interface SegmentFault {
+  vector: number;
+  errorCode: number;
+}

@@ -1,0 +1,39 @@
+/** Settings of a domain whose kernel is TypeScript: domain 0, driver domains, test peers. */
+export interface NativeDomainSettings {
+  domid: number;
+  name?: string;
+  /** May act on other domains as domain 0 may. */
+  privileged?: boolean;
+  /** An event arrived at one of its ports; called before the next guest instruction. */
+  onEvent(port: number): void;
+}
+
+/** A native domain: it has no page tables and no vCPUs of ours; its memory is frames that it asks for. */
+export class NativeDomain {
+  private readonly frames = new Map<number, number>();
+  private nextGfn = 1;
+
+  constructor(readonly settings: NativeDomainSettings) {}
+
+  get domid(): number {
+    return this.settings.domid;
+  }
+
+  /** Frame of a gfn, or undefined. */
+  translate(gfn: number): number | undefined {
+    return this.frames.get(gfn);
+  }
+
+  /** Gives the frame the next gfn. */
+  add(mfn: number): number {
+    const gfn = this.nextGfn++;
+    this.frames.set(gfn, mfn);
+    return gfn;
+  }
+
+  remove(gfn: number): number | undefined {
+    const mfn = this.frames.get(gfn);
+    this.frames.delete(gfn);
+    return mfn;
+  }
+}

@@ -1,0 +1,107 @@
+import {
+  EINVAL,
+  ENODEV,
+  ENOSYS,
+  EPERM,
+  SEGBASE_FS,
+  SEGBASE_GS_KERNEL,
+  SEGBASE_GS_USER,
+  SEGBASE_GS_USER_SEL,
+  VMASST_CMD_disable,
+  VMASST_CMD_enable,
+  VMASST_TYPE_4gb_segments,
+  VMASST_TYPE_4gb_segments_notify,
+  VMASST_TYPE_architectural_iopl,
+  VMASST_TYPE_m2p_strict,
+  VMASST_TYPE_pae_extended_cr3,
+  VMASST_TYPE_runstate_update_flag,
+  VMASST_TYPE_writable_pagetables,
+} from '@xenolith/xen-abi';
+import { CR4, isCanonical, SEG } from '../arch/x86.js';
+import { setDebugRegister } from '../domain/debug-registers.js';
+import { descriptorBase } from '../domain/descriptors.js';
+import { guestIret } from '../traps/iret.js';
+import { setTaskSwitched } from '../traps/privileged.js';
+import { checkDataSegment, isFault } from '../traps/segments.js';
+import { type Call, s32, u32, u64 } from './call.js';
+import { fixupSelector } from './trap-handlers.js';
+
+export function stackSwitch(call: Call): number {
+  const { vcpu } = call;
+  vcpu.kernelSs = fixupSelector(Number(u64(call, 0) & 0xffffn));
+  vcpu.kernelSp = u64(call, 1);
+  return 0;
+}
+
+export function fpuTaskswitch(call: Call): number {
+  setTaskSwitched(call.hv, call.vcpu, s32(call, 0) !== 0);
+  return 0;
+}
+
+const DEBUG_ERRORS = { absent: -ENODEV, invalid: -EINVAL, denied: -EPERM } as const;
+
+export function setDebugreg(call: Call): number {
+  const result = setDebugRegister(call.vcpu, s32(call, 0), u64(call, 1));
+  return result === 0 ? 0 : DEBUG_ERRORS[result];
+}
+
+export function getDebugreg(call: Call): number | bigint {
+  const { vcpu } = call;
+  const register = s32(call, 0);
+  if (register >= 0 && register <= 3) return vcpu.dr[register]!;
+  if ((register === 4 || register === 5) && vcpu.cr4 & CR4.de) return -ENODEV;
+  if (register === 4 || register === 6) return vcpu.dr6;
+  return register === 5 || register === 7 ? vcpu.dr7 : -ENODEV;
+}
+
+export function setSegmentBase(call: Call): number {
+  const { hv, vcpu } = call;
+  const { regs } = hv.cpu;
+  const base = u64(call, 1);
+  const which = u32(call, 0);
+  if (which === SEGBASE_GS_USER_SEL) {
+    // A bad selector becomes null: guests have no way to be told.
+    const raw = Number(base & 0xffffn);
+    const selector = raw > 3 ? raw | 3 : raw;
+    const found = selector > 3 ? checkDataSegment(hv, vcpu, SEG.gs, selector) : undefined;
+    const ok = found === undefined || !isFault(found);
+    regs.selectors[SEG.gs] = ok ? selector : 0;
+    vcpu.gsBaseUser = found && !isFault(found) ? BigInt(descriptorBase(found)) : 0n;
+    return 0;
+  }
+  if (which > SEGBASE_GS_USER_SEL || !isCanonical(base)) return -EINVAL;
+  if (which === SEGBASE_FS) regs.fsBase = base;
+  else if (which === SEGBASE_GS_USER) vcpu.gsBaseUser = base;
+  else if (which === SEGBASE_GS_KERNEL) regs.gsBase = base;
+  return 0;
+}
+
+const ASSISTS = new Set([
+  VMASST_TYPE_4gb_segments,
+  VMASST_TYPE_4gb_segments_notify,
+  VMASST_TYPE_writable_pagetables,
+  VMASST_TYPE_pae_extended_cr3,
+  VMASST_TYPE_architectural_iopl,
+  VMASST_TYPE_runstate_update_flag,
+  VMASST_TYPE_m2p_strict,
+]);
+/** All assists that a 64-bit PV domain may enable, as a mask. */
+export const ASSIST_MASK = [...ASSISTS].reduce((mask, type) => mask | (1n << BigInt(type)), 0n);
+
+export function vmAssist(call: Call): number {
+  const type = u32(call, 1);
+  if (!ASSISTS.has(type)) return -EINVAL;
+  const bit = 1n << BigInt(type);
+  switch (u32(call, 0)) {
+    case VMASST_CMD_enable:
+      call.domain.vmAssist |= bit;
+      return 0;
+    case VMASST_CMD_disable:
+      call.domain.vmAssist &= ~bit;
+      return 0;
+    default:
+      return -ENOSYS;
+  }
+}
+
+export const iret = ({ hv, vcpu }: Call): bigint => guestIret(hv, vcpu);

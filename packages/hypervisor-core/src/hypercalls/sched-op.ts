@@ -1,0 +1,142 @@
+import {
+  EFAULT,
+  EINVAL,
+  ENOSPC,
+  ENOSYS,
+  EPERM,
+  ESRCH,
+  SCHEDOP_block,
+  SCHEDOP_pin_override,
+  SCHEDOP_poll,
+  SCHEDOP_remote_shutdown,
+  SCHEDOP_shutdown,
+  SCHEDOP_shutdown_code,
+  SCHEDOP_watchdog,
+  SCHEDOP_yield,
+  SchedPoll,
+  SchedRemoteShutdown,
+  SchedShutdown,
+  SchedWatchdog,
+  SHUTDOWN_watchdog,
+} from '@xenolith/xen-abi';
+import { type Call, s32, u64 } from './call.js';
+
+const MAX_POLL_PORTS = 128;
+const NS_PER_SECOND = 1_000_000_000;
+/** Time-outs that wrapped, or lie more than 2^50 ns ahead, fire after 100 ms: old guests mean "never" or "now" by them. */
+const FAR = 2 ** 50;
+const FAR_REPLACEMENT = 100_000_000;
+
+export function schedOp(call: Call): number {
+  const { domain, guest, hv, vcpu } = call;
+  const arg = u64(call, 1);
+  switch (s32(call, 0)) {
+    case SCHEDOP_yield:
+      hv.yieldVcpu();
+      return 0;
+    case SCHEDOP_block:
+      hv.info.setUpcallMask(vcpu, 0);
+      if (!hv.info.mustDeliver(vcpu)) hv.blockVcpu(vcpu);
+      return 0;
+    case SCHEDOP_shutdown: {
+      const request = guest.readStruct(SchedShutdown, arg);
+      if (!request) return -EFAULT;
+      hv.shutdownDomain(domain, request.reason & 0xff);
+      return 0;
+    }
+    case SCHEDOP_shutdown_code: {
+      const request = guest.readStruct(SchedShutdown, arg);
+      if (!request) return -EFAULT;
+      domain.shutdownCode ??= request.reason & 0xff;
+      return 0;
+    }
+    case SCHEDOP_poll:
+      return poll(call, arg);
+    case SCHEDOP_remote_shutdown: {
+      const request = guest.readStruct(SchedRemoteShutdown, arg);
+      if (!request) return -EFAULT;
+      return hv.exists(request.domain_id) ? -EPERM : -ESRCH;
+    }
+    case SCHEDOP_watchdog:
+      return watchdog(call, arg);
+    case SCHEDOP_pin_override:
+      return -EPERM;
+    default:
+      return -ENOSYS;
+  }
+}
+
+/** The old sched_op: the shutdown reason is the argument itself. */
+export function schedOpCompat(call: Call): number {
+  const { domain, hv } = call;
+  switch (s32(call, 0)) {
+    case SCHEDOP_yield:
+    case SCHEDOP_block:
+      return schedOp(call);
+    case SCHEDOP_shutdown:
+      hv.shutdownDomain(domain, Number(u64(call, 1) & 0xffn));
+      return 0;
+    default:
+      return -ENOSYS;
+  }
+}
+
+function poll({ domain, guest, hv, vcpu }: Call, arg: bigint): number {
+  const request = guest.readStruct(SchedPoll, arg);
+  if (!request) return -EFAULT;
+  const { nr_ports: count, ports: array, timeout } = request;
+  if (count > MAX_POLL_PORTS) return -EINVAL;
+  if (!guest.inRange(array, count * 4)) return -EFAULT;
+  if (hv.info.mustDeliver(vcpu)) return 0;
+  const ports: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const port = guest.readU32(array + BigInt(i * 4));
+    if (port === undefined) return -EFAULT;
+    const pending = hv.events.isPending(domain.domid, port);
+    if (pending !== 0) return Math.min(pending, 0);
+    ports.push(port);
+  }
+  hv.events.poll(domain.domid, vcpu.vcpuId, ports);
+  vcpu.polling = ports;
+  if (timeout !== 0n) vcpu.pollTimer = hv.timers.set(Number(timeout), () => hv.unblockVcpu(vcpu));
+  hv.blockVcpu(vcpu);
+  return 0;
+}
+
+function watchdog({ domain, guest, hv }: Call, arg: bigint): number {
+  const request = guest.readStruct(SchedWatchdog, arg);
+  if (!request) return -EFAULT;
+  const { id, timeout } = request;
+  const { watchdogs } = domain;
+  const start = (n: number) => {
+    hv.timers.cancel(watchdogs[n]);
+    watchdogs[n] = hv.timers.set(hv.clock.now + timeout * NS_PER_SECOND, () => {
+      hv.log.log('warn', 'sched', `Watchdog timer ${n} of domain ${domain.domid} fired.`);
+      hv.shutdownDomain(domain, SHUTDOWN_watchdog);
+    });
+  };
+  if (id > watchdogs.length) return -EINVAL;
+  if (id === 0) {
+    const free = watchdogs.indexOf(undefined);
+    if (free < 0) return -ENOSPC;
+    start(free);
+    return free + 1;
+  }
+  if (!watchdogs[id - 1]) return -EINVAL;
+  if (timeout === 0) {
+    hv.timers.cancel(watchdogs[id - 1]);
+    watchdogs[id - 1] = undefined;
+  } else start(id - 1);
+  return 0;
+}
+
+/** set_timer_op: one timer a vCPU, the same that VCPUOP_set_singleshot_timer sets; 0 stops it. */
+export function setTimerOp(call: Call): number {
+  const { hv, vcpu } = call;
+  const timeout = Number(BigInt.asIntN(64, u64(call, 0)));
+  if (timeout === 0) hv.stopSingleshot(vcpu);
+  else if (timeout < 0 || timeout - hv.clock.now >= FAR)
+    hv.startSingleshot(vcpu, hv.clock.now + FAR_REPLACEMENT);
+  else hv.startSingleshot(vcpu, timeout);
+  return 0;
+}

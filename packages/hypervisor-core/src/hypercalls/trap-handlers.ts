@@ -1,0 +1,139 @@
+import {
+  CALLBACKF_mask_events,
+  CALLBACKOP_register,
+  CALLBACKOP_unregister,
+  CALLBACKTYPE_event,
+  CALLBACKTYPE_failsafe,
+  CALLBACKTYPE_nmi,
+  CALLBACKTYPE_syscall,
+  CALLBACKTYPE_syscall32,
+  CALLBACKTYPE_sysenter,
+  CALLBACKTYPE_sysenter_deprecated,
+  CallbackRegister,
+  CallbackUnregister,
+  EFAULT,
+  EINVAL,
+  ENOSYS,
+  FLAT_KERNEL_CS,
+  TrapInfo,
+  XENNMI_register_callback,
+  XENNMI_unregister_callback,
+  XennmiCallback,
+} from '@xenolith/xen-abi';
+import { isCanonical, U64, VECTOR } from '../arch/x86.js';
+import type { Vcpu } from '../domain/vcpu.js';
+import { type Call, s32, u32, u64 } from './call.js';
+
+/** `trap_info.flags` of an NMI handler: events are masked on entry. */
+const MASKS_EVENTS = 4;
+
+/** The guest kernel's ring is 3: a selector of a lower RPL is raised to it. */
+export const fixupSelector = (selector: number): number => selector | 3;
+
+/** The table ends with an entry whose address is 0; no table clears the virtual IDT. */
+export function setTrapTable({ guest, vcpu, args }: Call): number {
+  let at = args[0]!;
+  if (at === 0n) {
+    vcpu.traps.clear();
+    return 0;
+  }
+  for (let n = 0; n < 0x1_0000; n++, at = U64(at + BigInt(TrapInfo.size))) {
+    const info = guest.readStruct(TrapInfo, at);
+    if (!info) return -EFAULT;
+    if (info.address === 0n) return 0;
+    if (!isCanonical(info.address)) return -EINVAL;
+    vcpu.traps.set(info.vector, info.address, fixupSelector(info.cs), info.flags);
+  }
+  // A table without an end: more entries than a guest could ever need.
+  return -EINVAL;
+}
+
+function setNmiHandler(vcpu: Vcpu, address: bigint): number {
+  if (!isCanonical(address)) return -EINVAL;
+  vcpu.traps.set(VECTOR.nmi, address, FLAT_KERNEL_CS, MASKS_EVENTS);
+  return 0;
+}
+
+function registerCallback(vcpu: Vcpu, type: number, address: bigint, flags: number): number {
+  if (!isCanonical(address)) return -EINVAL;
+  const callback = { address, masksEvents: (flags & CALLBACKF_mask_events) !== 0 };
+  switch (type) {
+    case CALLBACKTYPE_event:
+      vcpu.event = callback;
+      return 0;
+    case CALLBACKTYPE_failsafe:
+      vcpu.failsafe = callback;
+      return 0;
+    case CALLBACKTYPE_syscall:
+      vcpu.syscall = callback;
+      return 0;
+    case CALLBACKTYPE_syscall32:
+      vcpu.syscall32 = callback;
+      return 0;
+    case CALLBACKTYPE_sysenter:
+      vcpu.sysenter = callback;
+      return 0;
+    case CALLBACKTYPE_nmi:
+      return setNmiHandler(vcpu, address);
+    case CALLBACKTYPE_sysenter_deprecated:
+      return -EINVAL;
+    default:
+      return -ENOSYS;
+  }
+}
+
+function unregisterCallback(vcpu: Vcpu, type: number): number {
+  switch (type) {
+    case CALLBACKTYPE_event:
+    case CALLBACKTYPE_failsafe:
+    case CALLBACKTYPE_syscall:
+    case CALLBACKTYPE_syscall32:
+    case CALLBACKTYPE_sysenter:
+    case CALLBACKTYPE_sysenter_deprecated:
+      return -EINVAL;
+    case CALLBACKTYPE_nmi:
+      vcpu.traps.set(VECTOR.nmi, 0n, 0, 0);
+      return 0;
+    default:
+      return -ENOSYS;
+  }
+}
+
+export function callbackOp(call: Call): number {
+  const { guest, vcpu } = call;
+  switch (s32(call, 0)) {
+    case CALLBACKOP_register: {
+      const reg = guest.readStruct(CallbackRegister, u64(call, 1));
+      return reg ? registerCallback(vcpu, reg.type, reg.address, reg.flags) : -EFAULT;
+    }
+    case CALLBACKOP_unregister: {
+      const unreg = guest.readStruct(CallbackUnregister, u64(call, 1));
+      return unreg ? unregisterCallback(vcpu, unreg.type) : -EFAULT;
+    }
+    default:
+      return -ENOSYS;
+  }
+}
+
+/** The old form: event, failsafe and system-call entry points at once; a bad address is passed over. */
+export function setCallbacks(call: Call): number {
+  const { vcpu } = call;
+  registerCallback(vcpu, CALLBACKTYPE_event, u64(call, 0), 0);
+  registerCallback(vcpu, CALLBACKTYPE_failsafe, u64(call, 1), 0);
+  registerCallback(vcpu, CALLBACKTYPE_syscall, u64(call, 2), 0);
+  return 0;
+}
+
+export function nmiOp(call: Call): number {
+  const { guest, vcpu } = call;
+  switch (u32(call, 0)) {
+    case XENNMI_register_callback: {
+      const callback = guest.readStruct(XennmiCallback, u64(call, 1));
+      return callback ? setNmiHandler(vcpu, callback.handler_address) : -EFAULT;
+    }
+    case XENNMI_unregister_callback:
+      return unregisterCallback(vcpu, CALLBACKTYPE_nmi);
+    default:
+      return -ENOSYS;
+  }
+}

@@ -1,0 +1,271 @@
+import type { ExitKind, Processor } from '@xenolith/cpu-emulator';
+import { EventChannels } from '@xenolith/event-channels';
+import { GrantTables } from '@xenolith/grant-tables';
+import {
+  type HostInputs,
+  InvariantError,
+  type Logger,
+  noTrace,
+  silentLogger,
+  type TraceSink,
+} from '@xenolith/host-interface';
+import type { MachineMemory } from '@xenolith/mmu';
+import { SHUTDOWN_crash } from '@xenolith/xen-abi';
+import { AddressSpaces } from './domain/address-spaces.js';
+import { reportCrash } from './domain/crash-report.js';
+import type { Domain } from './domain/domain.js';
+import type { NativeDomain } from './domain/native-domain.js';
+import type { Running } from './domain/running.js';
+import type { Vcpu } from './domain/vcpu.js';
+import { VcpuInfoFields } from './domain/vcpu-info.js';
+import { grantMapper, grantMemory } from './grants/grant-glue.js';
+import { CurrentGuestAccess } from './guest-access.js';
+import { type DomainLookup, PvMemory } from './memory/index.js';
+import { RoundRobinScheduler, type Scheduler } from './sched/scheduler.js';
+import { VcpuControl } from './sched/vcpu-control.js';
+import { type ClockMode, HostClock } from './time/clock.js';
+import { TimerQueue } from './time/timers.js';
+import { handleExit } from './traps/exits.js';
+import { prepareReturn } from './traps/upcalls.js';
+
+export interface HypervisorOptions {
+  processor: Processor;
+  machine: MachineMemory;
+  inputs: HostInputs;
+  /** Default `virtual`. */
+  clock?: ClockMode;
+  /** Default: round robin with slices of 1 ms. */
+  scheduler?: Scheduler;
+  trace?: TraceSink;
+  log?: Logger;
+  /** Throw when a broken invariant of ours shows, after crashing the domain that met it. For tests. Default false. */
+  strict?: boolean;
+  /** A domain has shut down or crashed (`SHUTDOWN_*`; `domain.crashReport`). Called between slices. */
+  onShutdown?(domain: Domain, reason: number): void;
+}
+
+/**
+ * What `run` came to: its limit (`busy`); nothing to do before `sleepNs` nanoseconds have passed or something happens
+ * outside (`idle`; undefined: only the latter); no PV domain left that could run (`stopped`).
+ */
+export type HostStatus =
+  | { kind: 'busy' }
+  | { kind: 'idle'; sleepNs: number | undefined }
+  | { kind: 'stopped' };
+
+const MAX_BUDGET = 0x7fff_ffff;
+
+/** One host: its domains, and the loop that runs them. Domains are made by `createDomain` of `domain/create.ts`. */
+export class Hypervisor extends VcpuControl implements Running, DomainLookup {
+  readonly cpu: Processor;
+  readonly memory: PvMemory;
+  readonly scratchFrame: number;
+  readonly access: CurrentGuestAccess;
+  readonly spaces: AddressSpaces;
+  readonly info: VcpuInfoFields;
+  readonly trace: TraceSink;
+  readonly log: Logger;
+  readonly events: EventChannels;
+  readonly grants: GrantTables;
+  readonly clock: HostClock;
+  readonly timers: TimerQueue;
+  readonly scheduler: Scheduler;
+  readonly domains = new Map<number, Domain>();
+  readonly natives = new Map<number, NativeDomain>();
+  /** Nanoseconds since 1970 at system time 0. */
+  readonly wallclockNs: bigint;
+  /** Instructions retired by all guests. */
+  retired = 0;
+  /** Set by a hypercall that goes on when its vCPU runs again: its arguments then. */
+  continuation: readonly bigint[] | undefined;
+  /** What happens before the next guest instruction: events of native domains, shutdowns. */
+  private readonly deferred: (() => void)[] = [];
+
+  constructor(readonly options: HypervisorOptions) {
+    const { processor: cpu, machine, inputs } = options;
+    const spaces = new AddressSpaces(cpu, machine);
+    // Made before the class's own fields, which `super` must not need.
+    const self: { hv: Hypervisor | undefined } = { hv: undefined };
+    const known = (): Hypervisor => {
+      if (!self.hv) throw new InvariantError('The hypervisor is used before it is made.');
+      return self.hv;
+    };
+    const memory = new PvMemory(machine, spaces, {
+      byId: (domid) => self.hv?.byId(domid),
+      exists: (domid) => self.hv?.exists(domid) ?? false,
+    });
+    spaces.onNewRound = () => memory.frames.noteFullFlush();
+    const access = new CurrentGuestAccess(cpu);
+    const clock = new HostClock(options.clock ?? 'virtual', inputs);
+    const timers = new TimerQueue();
+    const scheduler = options.scheduler ?? new RoundRobinScheduler();
+    const trace = options.trace ?? noTrace;
+    const events = new EventChannels({
+      notify: (domid, vcpu) => known().wake(domid, vcpu),
+      unblock: (domid, vcpu) => known().wake(domid, vcpu),
+      isPaused: (domid) => known().byId(domid)?.paused ?? false,
+      trace,
+    });
+    super({ cpu, memory, access, spaces, events, clock, timers, scheduler });
+    this.cpu = cpu;
+    this.memory = memory;
+    this.access = access;
+    this.spaces = spaces;
+    this.events = events;
+    this.clock = clock;
+    this.timers = timers;
+    this.scheduler = scheduler;
+    this.trace = trace;
+    this.log = options.log ?? silentLogger;
+    this.info = new VcpuInfoFields(machine);
+    this.scratchFrame = memory.frames.allocateXen();
+    if (this.scratchFrame < 0)
+      throw new InvariantError('The machine has no frame for the hypervisor itself.');
+    this.grants = new GrantTables(
+      grantMemory(
+        memory.frames,
+        (domid) => this.natives.has(domid),
+        (domid, gfn) => this.natives.get(domid)?.translate(gfn),
+      ),
+      grantMapper(
+        memory,
+        (domid) => (this.current?.domain.domid === domid ? this.current : undefined),
+        (domid, reason) => this.byId(domid)?.crash(reason),
+      ),
+    );
+    this.wallclockNs = inputs.wallclockNs();
+    memory.onRefused = (reason) => this.log.log('debug', 'memory', reason);
+    cpu.onForeignFrame = (mfn, write) =>
+      this.current !== undefined && this.grants.isMappedBy(this.current.domain.domid, mfn, write);
+    const random = new BigUint64Array(1);
+    cpu.onRandom = () => {
+      inputs.randomFill(new Uint8Array(random.buffer));
+      return random[0]!;
+    };
+    self.hv = this;
+  }
+
+  byId(domid: number): Domain | undefined {
+    return this.domains.get(domid);
+  }
+
+  exists(domid: number): boolean {
+    return this.domains.has(domid) || this.natives.has(domid);
+  }
+
+  /** An event came up for a vCPU of a PV domain. */
+  private wake(domid: number, vcpuId: number): void {
+    const vcpu = this.domains.get(domid)?.vcpus[vcpuId];
+    if (vcpu) this.unblockVcpu(vcpu);
+  }
+
+  /** Runs `work` before the next guest instruction. */
+  defer(work: () => void): void {
+    this.deferred.push(work);
+  }
+
+  // ── Shutting down ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The domain stops for good; the first reason given counts. */
+  shutdownDomain(domain: Domain, reason: number): void {
+    domain.shutdownCode ??= reason;
+    if (domain.shuttingDown) return;
+    domain.shuttingDown = true;
+    for (const vcpu of domain.vcpus) this.refresh(vcpu);
+    if (this.trace.wants('sched')) {
+      this.trace.emit({ class: 'sched', domid: domain.domid, vcpu: 0, name: 'shutdown', args: { reason } });
+    }
+    const code = domain.shutdownCode;
+    this.defer(() => this.options.onShutdown?.(domain, code));
+  }
+
+  /** The guest cannot go on. */
+  crashDomain(domain: Domain, reason: string): void {
+    if (domain.shuttingDown) return;
+    this.log.log('error', 'domain', `Domain ${domain.domid} crashed: ${reason}.`);
+    const { current } = this;
+    if (current?.domain === domain) domain.crashReport = reportCrash(this, current, reason);
+    this.shutdownDomain(domain, SHUTDOWN_crash);
+  }
+
+  pauseDomain(domain: Domain): void {
+    domain.paused = true;
+    for (const vcpu of domain.vcpus) this.refresh(vcpu);
+  }
+
+  unpauseDomain(domain: Domain): void {
+    domain.paused = false;
+    for (const vcpu of domain.vcpus) this.refresh(vcpu);
+  }
+
+  // ── The loop ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Runs guests for about `budget` instructions. */
+  run(budget = 10_000_000): HostStatus {
+    let left = budget;
+    this.clock.beginSlice();
+    for (;;) {
+      this.timers.expire(this.clock.now);
+      this.drainDeferred();
+      if (left <= 0) return { kind: 'busy' };
+      const vcpu = this.scheduler.pick();
+      if (vcpu) {
+        if (vcpu.runnable) left -= this.runSlice(vcpu, left);
+        continue;
+      }
+      if (![...this.domains.values()].some((domain) => !domain.stopped)) return { kind: 'stopped' };
+      const sleepNs = this.clock.idle(this.timers.next);
+      if (sleepNs !== 0) return { kind: 'idle', sleepNs };
+    }
+  }
+
+  /** Runs one vCPU until its slice ends or it cannot go on. Returns the instructions that count against the budget. */
+  private runSlice(vcpu: Vcpu, limit: number): number {
+    const { clock, cpu, timers } = this;
+    clock.beginSlice();
+    this.switchTo(vcpu);
+    this.endSlice = this.yielded = false;
+    const start = clock.now;
+    const end = start + Math.min(this.scheduler.sliceNs, limit);
+    while (vcpu.runnable && !this.endSlice) {
+      if ((timers.next ?? Number.POSITIVE_INFINITY) <= clock.now) timers.expire(clock.now);
+      if (this.deferred.length > 0) this.drainDeferred();
+      if (clock.now >= end || !vcpu.runnable) break;
+      prepareReturn(this, vcpu);
+      if (!vcpu.runnable) break;
+      const until = Math.min(end, timers.next ?? end);
+      cpu.tsc = BigInt(clock.now);
+      const exit = cpu.run(Math.min(Math.max(until - clock.now, 1), MAX_BUDGET));
+      this.account(vcpu, cpu.retired);
+      this.leave(vcpu, exit);
+    }
+    if (vcpu.runnable) this.scheduler.requeue(vcpu, this.yielded);
+    return Math.max(clock.now - start, 1);
+  }
+
+  private account(vcpu: Vcpu, instructions: number): void {
+    this.clock.advance(instructions);
+    vcpu.retired += instructions;
+    this.retired += instructions;
+  }
+
+  private leave(vcpu: Vcpu, exit: ExitKind): void {
+    try {
+      const retired = handleExit(this, vcpu, exit);
+      this.account(vcpu, retired);
+      // Whatever a guest does costs time, so that no loop of faults stops the clock.
+      if (retired === 0) this.clock.advance(1);
+    } catch (error) {
+      this.crashDomain(
+        vcpu.domain,
+        `internal error: ${error instanceof Error ? error.message : String(error)}`,
+      );
+      if (this.options.strict) throw error;
+    }
+  }
+
+  private drainDeferred(): void {
+    // What is deferred meanwhile is done in the same go, in order.
+    for (let work = this.deferred.shift(); work; work = this.deferred.shift()) work();
+  }
+}

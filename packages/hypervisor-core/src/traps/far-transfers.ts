@@ -1,0 +1,149 @@
+import type { PrivilegedInstruction } from '@xenolith/cpu-emulator';
+import { DESC, FLAG, GPR, isCanonical, SEG, U32, U64, VECTOR } from '../arch/x86.js';
+import {
+  descriptorBase,
+  descriptorDpl,
+  descriptorLimit,
+  readDescriptor,
+  type SegmentFault,
+} from '../domain/descriptors.js';
+import type { Running } from '../domain/running.js';
+import type { Vcpu } from '../domain/vcpu.js';
+import { injectException, injectPageFault } from './inject.js';
+import type { Outcome } from './privileged.js';
+import { checkCodeSegment, checkDataSegment, isFault } from './segments.js';
+
+type Insn<Op extends PrivilegedInstruction['op']> = Extract<PrivilegedInstruction, { op: Op }>;
+
+const ZF = 1n << 6n;
+
+const raise = (run: Running, vcpu: Vcpu, fault: SegmentFault): Outcome => {
+  injectException(run, vcpu, fault.vector, fault.errorCode);
+  return 'handled';
+};
+
+/** MOV or POP to a segment register, as a processor at CPL 3 does it with the vCPU's descriptor tables. */
+export function loadSegment(run: Running, vcpu: Vcpu, insn: Insn<'loadSegment'>): Outcome {
+  const { regs } = run.cpu;
+  if (insn.segment === SEG.cs) return 'ud';
+  const found = checkDataSegment(run, vcpu, insn.segment, insn.selector);
+  if (isFault(found)) return raise(run, vcpu, found);
+  regs.selectors[insn.segment] = insn.selector;
+  if (insn.segment === SEG.fs) regs.fsBase = BigInt(descriptorBase(found));
+  if (insn.segment === SEG.gs) regs.gsBase = BigInt(descriptorBase(found));
+  if (insn.popped) regs.gpr[GPR.rsp] = U64(regs.gpr[GPR.rsp]! + BigInt(insn.popped));
+  return 'done';
+}
+
+/** System descriptors that LAR and LSL answer for in long mode: LDT, TSS (available, busy), and for LAR the call gate. */
+const LAR_SYSTEM = new Set([2, 9, 11, 12]);
+
+/** LAR, LSL, VERR, VERW: ZF tells whether the selector may be used so. */
+export function probeSegment(run: Running, vcpu: Vcpu, insn: Insn<'lar' | 'lsl' | 'verr' | 'verw'>): Outcome {
+  const { regs } = run.cpu;
+  const found = insn.selector & 0xfffc ? readDescriptor(run, vcpu, insn.selector) : undefined;
+  let ok = false;
+  if (found) {
+    const { high } = found;
+    const code = (high & DESC.code) !== 0;
+    const reachable = (code && (high & DESC.conforming) !== 0) || descriptorDpl(found) === 3;
+    const segment = (high & DESC.s) !== 0;
+    if (insn.op === 'verr') ok = segment && reachable && (!code || (high & DESC.rw) !== 0);
+    else if (insn.op === 'verw') ok = segment && reachable && !code && (high & DESC.rw) !== 0;
+    else {
+      const type = (high >> 8) & 15;
+      ok = reachable && (segment || (LAR_SYSTEM.has(type) && !(insn.op === 'lsl' && type === 12)));
+    }
+    if (ok && (insn.op === 'lar' || insn.op === 'lsl')) {
+      const value = BigInt((insn.op === 'lar' ? high & 0x00ff_ff00 : descriptorLimit(found)) >>> 0);
+      const old = regs.gpr[insn.gpr]!;
+      regs.gpr[insn.gpr] = insn.operandSize === 2 ? (old & ~0xffffn) | (value & 0xffffn) : value & U32;
+    }
+  }
+  const flags = regs.rflags;
+  regs.rflags = ok ? flags | ZF : flags & ~ZF;
+  return 'done';
+}
+
+/** JMP, CALL, RET to another code segment and IRET, all within ring 3: that is the only ring that a PV guest has. */
+export function farTransfer(
+  run: Running,
+  vcpu: Vcpu,
+  insn: Insn<'farJump' | 'farCall' | 'farReturn' | 'iret'>,
+  next: bigint,
+): Outcome {
+  const { regs } = run.cpu;
+  const returns = insn.op === 'farReturn' || insn.op === 'iret';
+  if (returns && (insn.selector & 3) !== 3) {
+    return raise(run, vcpu, { vector: VECTOR.generalProtection, errorCode: insn.selector & 0xfffc });
+  }
+  const code = checkCodeSegment(run, vcpu, insn.selector);
+  if (isFault(code)) return raise(run, vcpu, code);
+  const long = (code.high & DESC.long) !== 0;
+  const target = long ? insn.offset : insn.offset & U32;
+  if (!isCanonical(target)) return 'gp';
+
+  if (insn.op === 'farCall') {
+    const failed = pushReturn(run, vcpu, insn.operandSize, next);
+    if (failed) return failed;
+  } else if (insn.op === 'farReturn') {
+    regs.gpr[GPR.rsp] = U64(regs.gpr[GPR.rsp]! + BigInt(2 * insn.operandSize + insn.pop));
+  } else if (insn.op === 'iret') {
+    const failed = popInterruptFrame(run, vcpu, insn.operandSize);
+    if (failed) return failed;
+  }
+  regs.selectors[SEG.cs] = insn.selector | 3;
+  regs.long = long;
+  regs.rip = target;
+  return 'handled';
+}
+
+function pushReturn(run: Running, vcpu: Vcpu, size: 2 | 4 | 8, next: bigint): Outcome | undefined {
+  const { regs } = run.cpu;
+  const bytes = new Uint8Array(2 * size);
+  const view = new DataView(bytes.buffer);
+  const put = (at: number, value: bigint) => {
+    for (let i = 0; i < size; i++) view.setUint8(at + i, Number((value >> BigInt(8 * i)) & 0xffn));
+  };
+  put(0, next);
+  put(size, BigInt(regs.selectors[SEG.cs]!));
+  const sp = U64(regs.gpr[GPR.rsp]! - BigInt(2 * size));
+  if (!run.access.copyTo(sp, bytes)) {
+    injectPageFault(run, vcpu, 2, sp);
+    return 'handled';
+  }
+  regs.gpr[GPR.rsp] = sp;
+  return undefined;
+}
+
+/** Flags that IRET at CPL 3 with IOPL 0 may change. */
+const IRET_FLAGS = 0x0025_4dd5n;
+
+function popInterruptFrame(run: Running, vcpu: Vcpu, size: 2 | 4 | 8): Outcome | undefined {
+  const { regs } = run.cpu;
+  const sp = regs.gpr[GPR.rsp]!;
+  // In 64-bit mode SS and RSP are always popped; in compatibility mode a return to the same ring leaves them.
+  const words = regs.long ? 5 : 3;
+  const bytes = run.access.copyFrom(sp, words * size);
+  if (!bytes) {
+    injectPageFault(run, vcpu, 0, sp);
+    return 'handled';
+  }
+  const word = (n: number): bigint => {
+    let value = 0n;
+    for (let i = size - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[n * size + i]!);
+    return value;
+  };
+  if (words === 5) {
+    const ss = Number(word(4) & 0xffffn);
+    const stack = checkDataSegment(run, vcpu, SEG.ss, ss);
+    if (isFault(stack)) return raise(run, vcpu, stack);
+    regs.selectors[SEG.ss] = ss;
+    regs.gpr[GPR.rsp] = word(3);
+  } else {
+    regs.gpr[GPR.rsp] = U64(sp + BigInt(3 * size));
+  }
+  const mask = size === 2 ? IRET_FLAGS & 0xffffn : IRET_FLAGS;
+  regs.rflags = (regs.rflags & ~mask & ~FLAG.rf) | (word(2) & mask);
+  return undefined;
+}

@@ -1,0 +1,68 @@
+import { IretContext, VGCF_in_syscall, VMASST_TYPE_architectural_iopl } from '@xenolith/xen-abi';
+import { DESC, FLAG, GPR, SEG, VECTOR } from '../arch/x86.js';
+import { type Running, toggleGuestMode } from '../domain/running.js';
+import type { Vcpu } from '../domain/vcpu.js';
+import { injectException } from './inject.js';
+import { checkCodeSegment, checkDataSegment, isFault } from './segments.js';
+
+/**
+ * HYPERVISOR_iret: pops an `iret_context` off the kernel's stack and continues there, in user mode when its CS has RPL 3
+ * (xen/arch/x86/pv/iret.c). Returns the value for RAX. A frame that cannot be read crashes the domain.
+ */
+export function guestIret(run: Running, vcpu: Vcpu): bigint {
+  const { regs } = run.cpu;
+  const { domain } = vcpu;
+  const view = run.access.read(regs.gpr[GPR.rsp]!, IretContext.size);
+  if (!view) {
+    domain.crash('fault while reading the IRET frame from the guest stack');
+    return 0n;
+  }
+  const word = (field: keyof typeof IretContext.offset) => view.getBigUint64(IretContext.offset[field], true);
+  const cs = Number(word('cs') & 0xffffn);
+  const flags = word('rflags');
+  if ((cs & 3) === 3) {
+    if (vcpu.guestTableUser === 0) {
+      domain.crash('IRET to user mode without user page tables');
+      return 0n;
+    }
+    toggleGuestMode(run, vcpu);
+  }
+  if (domain.hasAssist(VMASST_TYPE_architectural_iopl)) vcpu.iopl = Number((flags >> 12n) & 3n);
+
+  regs.rip = word('rip');
+  regs.selectors[SEG.cs] = cs | 3;
+  regs.rflags = (flags & ~(FLAG.iopl | FLAG.vm)) | FLAG.if;
+  regs.gpr[GPR.rsp] = word('rsp');
+  regs.selectors[SEG.ss] = Number(word('ss') & 0xffffn) | 3;
+  const bySysret = (word('flags') & BigInt(VGCF_in_syscall)) !== 0n;
+  if (!bySysret) {
+    vcpu.returnsBySysret = false;
+    regs.gpr[GPR.r11] = word('r11');
+    regs.gpr[GPR.rcx] = word('rcx');
+  }
+  run.info.setUpcallMask(vcpu, flags & FLAG.if ? 0 : 1);
+  vcpu.nmiMasked = false;
+  if (!bySysret) checkReturnSegments(run, vcpu, word('rax'));
+  return word('rax');
+}
+
+/** Xen's own IRET may fault on the selectors; the guest then gets the exception as if at the place it returns to. */
+function checkReturnSegments(run: Running, vcpu: Vcpu, rax: bigint): void {
+  const { regs } = run.cpu;
+  const code = checkCodeSegment(run, vcpu, regs.selectors[SEG.cs]!);
+  if (!isFault(code)) {
+    regs.long = (code.high & DESC.long) !== 0;
+    const stack = checkDataSegment(run, vcpu, SEG.ss, regs.selectors[SEG.ss]!);
+    if (!isFault(stack)) return;
+    regs.gpr[GPR.rax] = rax;
+    injectException(run, vcpu, stack.vector, stack.errorCode);
+    return;
+  }
+  regs.gpr[GPR.rax] = rax;
+  injectException(
+    run,
+    vcpu,
+    code.vector === VECTOR.segmentNotPresent ? code.vector : VECTOR.generalProtection,
+    code.errorCode,
+  );
+}
