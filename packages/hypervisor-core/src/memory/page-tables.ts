@@ -68,19 +68,14 @@ export class PageTables implements FrameValidator {
       if (mfn === INVALID_FRAME) return -EINVAL;
       return this.#refuse(EPERM, lo, hi, 'not memory');
     }
-    if (!frames.getPage(mfn, pageOwner)) return this.#refuse(EBUSY, lo, hi, frames.describe(mfn));
-    if (lo & PTE_RW && frames.getPageType(mfn, FrameType.writable) !== 0) {
-      frames.putPage(mfn);
-      return this.#refuse(EBUSY, lo, hi, `writable mapping of ${frames.describe(mfn)}`);
-    }
-    return 0;
+    if (frames.getMapping(mfn, pageOwner, (lo & PTE_RW) !== 0)) return 0;
+    const kind = lo & PTE_RW ? 'writable mapping of' : 'mapping of';
+    return this.#refuse(EBUSY, lo, hi, `${kind} ${frames.describe(mfn)}`);
   }
 
   putL1(lo: number, hi: number): void {
     if (!(lo & PTE_PRESENT)) return;
-    const mfn = pteFrame(lo, hi);
-    if (lo & PTE_RW) this.frames.putPageType(mfn);
-    this.frames.putPage(mfn);
+    this.frames.putMapping(pteFrame(lo, hi), (lo & PTE_RW) !== 0);
   }
 
   /** Takes the references of a present entry of a table of `level` 2 … 4 in frame `table`. */

@@ -45,6 +45,9 @@ export interface FrameHooks {
   freed(mfn: number, owner: number): void;
 }
 
+/** All type bits and the validated bit of a writable frame (other types have not all type bits set). */
+const WRITABLE_VALID = (FrameType.writable << TYPE_SHIFT) | TYPE_VALIDATED;
+
 const WORDS = FRAME_ENTRY_SIZE / 4;
 const TYPE = FRAME.type / 4;
 const OWNER = FRAME.owner / 4;
@@ -377,6 +380,48 @@ export class FrameTable {
   putPageAndType(mfn: number): void {
     this.putPageType(mfn);
     this.putPage(mfn);
+  }
+
+  /**
+   * `getPage`, and for a writable mapping also `getPageType` as writable, in one step: page tables have many of these.
+   * false: neither was taken.
+   */
+  getMapping(mfn: number, domid: number, isWritable: boolean): boolean {
+    const u32 = this.#u32;
+    if (mfn >= this.machine.frames) return false;
+    const entry = this.#base + mfn * WORDS;
+    const count = u32[entry];
+    if ((u32[entry + OWNER] & 0xffff) !== domid || (count & COUNT_MASK) === 0) return false;
+    if (isWritable) {
+      const x = u32[entry + TYPE];
+      if ((x & WRITABLE_VALID) === WRITABLE_VALID && (x & TYPE_COUNT_MASK) !== TYPE_COUNT_MASK) {
+        u32[entry + TYPE] = x + 1;
+      } else if (this.getPageType(mfn, FrameType.writable) !== 0) {
+        return false;
+      }
+    }
+    this.touched?.add(mfn);
+    u32[entry] = count + 1;
+    return true;
+  }
+
+  /** Gives back what `getMapping` took. */
+  putMapping(mfn: number, isWritable: boolean): void {
+    const u32 = this.#u32;
+    const entry = this.#base + mfn * WORDS;
+    if (isWritable) {
+      const x = u32[entry + TYPE];
+      // More than one left, of a writable frame: nothing but the count changes.
+      if ((x & TYPE_COUNT_MASK) > 1) u32[entry + TYPE] = x - 1;
+      else this.putPageType(mfn);
+    }
+    const count = u32[entry];
+    if ((count & COUNT_MASK) > 1) {
+      this.touched?.add(mfn);
+      u32[entry] = count - 1;
+    } else {
+      this.putPage(mfn);
+    }
   }
 
   /** Sets the pinned bit; it stands for one reference and one type reference, which the caller took. false: it was set. */
