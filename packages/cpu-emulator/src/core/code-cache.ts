@@ -1,5 +1,15 @@
 import { FRAME, FRAME_FLAG_CODE, type MachineMemory, PAGE_SIZE } from '@xenolith/mmu';
-import { ARENA, ARENA_END, BLOCK, BLOCK_SIZE, BUCKET_TABLE, BUCKETS, ENGINE, RECORD, RECORD_SIZE } from './record.js';
+import {
+  ARENA,
+  ARENA_END,
+  BLOCK,
+  BLOCK_SIZE,
+  BUCKET_TABLE,
+  BUCKETS,
+  ENGINE,
+  RECORD,
+  RECORD_SIZE,
+} from './record.js';
 
 /**
  * The blocks of decoded code in machine memory: where they are found (buckets by machine address), and which page's
@@ -34,7 +44,12 @@ export class CodeCache {
    *
    * @param ranges the one or two pieces of machine memory (in different pages) that it was decoded from
    */
-  enter(block: number, mode: number, records: number, ranges: readonly { start: number; length: number }[]): void {
+  enter(
+    block: number,
+    mode: number,
+    records: number,
+    ranges: readonly { start: number; length: number }[],
+  ): void {
     const { u32 } = this.machine;
     const at = block >> 2;
     const address = ranges[0]!.start;
@@ -62,7 +77,7 @@ export class CodeCache {
     u32[(block + (second ? BLOCK.nextInPage2 : BLOCK.nextInPage)) >> 2] = u32[head]!;
     u32[head] = block | Number(second);
     if (second) u32[(block + BLOCK.page2) >> 2] = range.start;
-    for (let line = (range.start >> 6) & 63; line <= ((range.start + range.length - 1) >> 6 & 63); line++) {
+    for (let line = (range.start >> 6) & 63; line <= (((range.start + range.length - 1) >> 6) & 63); line++) {
       const word = (entry + FRAME.codeLines + (line >= 32 ? 4 : 0)) >> 2;
       u32[word] = u32[word]! | (1 << (line & 31));
     }
@@ -115,11 +130,7 @@ export class CodeCache {
     u32[(entry + FRAME.codeBlocks) >> 2] = 0;
     u32[(entry + FRAME.codeLines) >> 2] = 0;
     u32[(entry + FRAME.codeLines + 4) >> 2] = 0;
-    view.setUint16(
-      entry + FRAME.flags,
-      view.getUint16(entry + FRAME.flags, true) & ~FRAME_FLAG_CODE,
-      true,
-    );
+    view.setUint16(entry + FRAME.flags, view.getUint16(entry + FRAME.flags, true) & ~FRAME_FLAG_CODE, true);
     this.#frames.delete(mfn);
   }
 

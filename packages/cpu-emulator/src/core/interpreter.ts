@@ -4,15 +4,25 @@ import {
   callIndirect,
   type FunctionBuilder,
   type FunctionRef,
-  i32,
-  i64,
   type I32,
   type I64,
+  i32,
+  i64,
   type Label,
   ModuleBuilder,
 } from '@xenolith/wasm-builder';
 import type { Handler, Helpers, Site } from './handler.js';
-import { BLOCK, BLOCK_SIZE, BUCKET_TABLE, BUCKETS, ENGINE, RECORD, RECORD_SIZE, RUN, STATUS } from './record.js';
+import {
+  BLOCK,
+  BLOCK_SIZE,
+  BUCKET_TABLE,
+  BUCKETS,
+  ENGINE,
+  RECORD,
+  RECORD_SIZE,
+  RUN,
+  STATUS,
+} from './record.js';
 
 const at = (address: number): I32 => i32.const(address);
 /** Tag of a jump-cache entry: the address with the address-space id folded into its sign extension. */
@@ -20,7 +30,10 @@ const jumpTag = (rip: I64, asid: I64): I64 => i64.xor(rip, i64.shl(asid, i64.con
 const jumpEntry = (rip: I64): I32 =>
   i32.add(
     i32.shl(
-      i32.and(i32.xor(i32.wrap(rip), i32.wrap(i64.shr_u(rip, i64.const(12)))), i32.const(JUMP_CACHE_ENTRIES - 1)),
+      i32.and(
+        i32.xor(i32.wrap(rip), i32.wrap(i64.shr_u(rip, i64.const(12)))),
+        i32.const(JUMP_CACHE_ENTRIES - 1),
+      ),
       i32.const(4),
     ),
     at(JUMP_CACHE),
@@ -35,7 +48,10 @@ export interface InterpreterParts {
  * Writes the interpreter's module: a dispatch loop over decoded records (`br_table` for the hot handlers, a table of
  * functions for the rest) with the MMU. Exports `run(budget) → RUN`, `translate`, `flushAll`, `flushPage`, `forgetWrites`.
  */
-export function emitInterpreter(parts: InterpreterParts, memoryPages: { min: number; max: number }): Uint8Array<ArrayBuffer> {
+export function emitInterpreter(
+  parts: InterpreterParts,
+  memoryPages: { min: number; max: number },
+): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder();
   m.importMemory('env', 'memory', memoryPages.min, memoryPages.max);
   const foreign = m.importFunction('env', 'foreign', ['i32', 'i32'], ['i32']);
@@ -97,7 +113,12 @@ function emitLookup(m: ModuleBuilder, mmu: MmuFunctions, decode: FunctionRef): F
   });
 }
 
-function emitCold(m: ModuleBuilder, mmu: MmuFunctions, codeWritten: FunctionRef, handler: Handler): FunctionRef {
+function emitCold(
+  m: ModuleBuilder,
+  mmu: MmuFunctions,
+  codeWritten: FunctionRef,
+  handler: Handler,
+): FunctionRef {
   return m.function(['i32'], ['i32'], (f) => {
     const leave = (status: number) => (): void => f.return(i32.const(status));
     handler.emit({
@@ -132,7 +153,13 @@ function emitCold(m: ModuleBuilder, mmu: MmuFunctions, codeWritten: FunctionRef,
 }
 
 /** (budget) → RUN */
-function emitRun(m: ModuleBuilder, mmu: MmuFunctions, lookup: FunctionRef, codeWritten: FunctionRef, hot: readonly Handler[]): FunctionRef {
+function emitRun(
+  m: ModuleBuilder,
+  mmu: MmuFunctions,
+  lookup: FunctionRef,
+  codeWritten: FunctionRef,
+  hot: readonly Handler[],
+): FunctionRef {
   const coldType = m.typeIndex(['i32'], ['i32']);
   return m.function(['i32'], ['i32'], (f) => {
     const budget = f.param('i32', 0);
@@ -246,11 +273,7 @@ function emitRun(m: ModuleBuilder, mmu: MmuFunctions, lookup: FunctionRef, codeW
       f.set(pageBase, i64.and(nextRip, i64.const(-4096)));
       f.store64(at(ENGINE.pageBase), 0, pageBase);
       const entry = f.let(jumpEntry(nextRip));
-      f.if(
-        i64.eq(i64.load(entry), jumpTag(nextRip, asid)),
-        () => f.set(record, i32.load(entry, 8)),
-        lookUp,
-      );
+      f.if(i64.eq(i64.load(entry), jumpTag(nextRip, asid)), () => f.set(record, i32.load(entry, 8)), lookUp);
       f.br(outer);
     });
     f.unreachable();

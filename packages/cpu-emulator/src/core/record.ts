@@ -26,7 +26,15 @@ export const RECORD = {
 } as const;
 
 export const BLOCK_SIZE = 32;
-export const BLOCK = { address: 0, mode: 4, count: 8, nextInBucket: 12, nextInPage: 16, page2: 20, nextInPage2: 24 } as const;
+export const BLOCK = {
+  address: 0,
+  mode: 4,
+  count: 8,
+  nextInBucket: 12,
+  nextInPage: 16,
+  page2: 20,
+  nextInPage2: 24,
+} as const;
 
 export const BUCKETS = 65536;
 export const BUCKET_TABLE = CODE_CACHE;

@@ -23,8 +23,14 @@ export async function flatMachine(pages = 16): Promise<FlatMachine> {
   const machine = new MachineMemory(pages + 4);
   const cpu = new X86Processor(machine, await compiled);
   const first = machine.firstFrame;
-  for (let mfn = first; mfn < machine.frames; mfn++) machine.view.setUint16(machine.entry(mfn) + FRAME.owner, DOMID, true);
-  const [l4, l3, l2, l1] = [0, 1, 2, 3].map((i) => (first + pages + i) * PAGE_SIZE) as [number, number, number, number];
+  for (let mfn = first; mfn < machine.frames; mfn++)
+    machine.view.setUint16(machine.entry(mfn) + FRAME.owner, DOMID, true);
+  const [l4, l3, l2, l1] = [0, 1, 2, 3].map((i) => (first + pages + i) * PAGE_SIZE) as [
+    number,
+    number,
+    number,
+    number,
+  ];
   const link = (table: number, index: number, target: number): void =>
     machine.view.setBigUint64(table + 8 * index, BigInt(target) | 7n, true);
   link(l4, 0, l3);

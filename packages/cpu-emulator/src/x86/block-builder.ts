@@ -58,7 +58,12 @@ export class BlockBuilder {
         break;
       }
       const { handler, record } = this.#instruction(insn, offset, mode);
-      if (previous && insn.encoded.row.options.cc && insn.encoded.row.options.near && this.#isNear(insn, offset)) {
+      if (
+        previous &&
+        insn.encoded.row.options.cc &&
+        insn.encoded.row.options.near &&
+        this.#isNear(insn, offset)
+      ) {
         const fused = this.#instances.fused(previous.handler, insn.opcode & 15);
         if (fused !== undefined && previous.record === record - RECORD_SIZE) {
           this.machine.view.setUint16(previous.record + RECORD.handler, fused, true);
@@ -69,7 +74,9 @@ export class BlockBuilder {
       if (insn.encoded.row.options.ends) break;
     }
     const length = Math.min(offset, PAGE_SIZE) - (address - page);
-    this.cache.enter(this.#block, Number(long), this.#count, [{ start: address, length: Math.max(length, 1) }]);
+    this.cache.enter(this.#block, Number(long), this.#count, [
+      { start: address, length: Math.max(length, 1) },
+    ]);
     return this.#block;
   }
 
@@ -131,7 +138,8 @@ export class BlockBuilder {
     const vectorRm = specs.some((o) => o.kind === 'W' || o.kind === 'U');
     if (options.fpu) this.#micro('fpu', offset, 0);
 
-    const memory = insn.memory && !(options.addressOnly && insn.encoded.row.name !== 'lea') ? insn.memory : undefined;
+    const memory =
+      insn.memory && !(options.addressOnly && insn.encoded.row.name !== 'lea') ? insn.memory : undefined;
     let simple = memory;
     if (memory && this.#needsMicro(insn, offset, mode)) {
       this.#address(insn, offset);
@@ -149,15 +157,25 @@ export class BlockBuilder {
     } else {
       // The accumulator stands in for ModRM.rm in the short forms.
       const accumulator = specs.some((o) => o.kind === 'A') && !specs.some((o) => o.kind === 'O');
-      const rm = accumulator ? gprSlot(0) : vectorRm ? xmmSlot(insn.rm) : registerSlot(insn, insn.rm, 'EOR', specs);
+      const rm = accumulator
+        ? gprSlot(0)
+        : vectorRm
+          ? xmmSlot(insn.rm)
+          : registerSlot(insn, insn.rm, 'EOR', specs);
       view.setUint16(record + RECORD.rm, rm, true);
     }
-    const reg = vectorReg ? xmmSlot(insn.reg) : specs.some((o) => o.kind === 'G') ? registerSlot(insn, insn.reg, 'G', specs) : gprSlot(0);
+    const reg = vectorReg
+      ? xmmSlot(insn.reg)
+      : specs.some((o) => o.kind === 'G')
+        ? registerSlot(insn, insn.reg, 'G', specs)
+        : gprSlot(0);
     view.setUint16(record + RECORD.reg, reg, true);
     if (options.rep) {
       view.setUint16(record + RECORD.index, segmentSlot(insn.segment), true);
     }
-    const imm = specs.some((o) => o.kind === 'J') ? BigInt(offset + insn.length + insn.relative) : insn.immediate;
+    const imm = specs.some((o) => o.kind === 'J')
+      ? BigInt(offset + insn.length + insn.relative)
+      : insn.immediate;
     view.setBigUint64(record + RECORD.imm, BigInt.asUintN(64, imm), true);
     // Segment register numbers: by ModRM.reg, or in the opcode of PUSH FS and GS.
     const isPush = insn.opcode === 0xa0 || insn.opcode === 0xa8;
@@ -168,14 +186,26 @@ export class BlockBuilder {
   /** Base + index + disp does not do: a segment base, 32-bit addresses, or a displacement from RIP that overflows. */
   #needsMicro(insn: Instruction, offset: number, mode: 64 | 32): boolean {
     const m = insn.memory!;
-    if (m.absolute !== undefined || insn.segment >= 4 && insn.encoded.row.name !== 'lea' || mode === 32 || insn.addressSize === 4) return true;
+    if (
+      m.absolute !== undefined ||
+      (insn.segment >= 4 && insn.encoded.row.name !== 'lea') ||
+      mode === 32 ||
+      insn.addressSize === 4
+    )
+      return true;
     return m.base === RIP_BASE && Math.abs(m.disp + offset + insn.length) > 0x7fff_ffff;
   }
 
   #address(insn: Instruction, offset: number): void {
     const m = insn.memory!;
     const { view } = this.machine;
-    const name = m.absolute !== undefined || m.base === RIP_BASE && Math.abs(m.disp + offset + insn.length) > 0x7fff_ffff ? 'absolute' : insn.addressSize === 4 ? 'address32' : 'address';
+    const name =
+      m.absolute !== undefined ||
+      (m.base === RIP_BASE && Math.abs(m.disp + offset + insn.length) > 0x7fff_ffff)
+        ? 'absolute'
+        : insn.addressSize === 4
+          ? 'address32'
+          : 'address';
     const record = this.#micro(name, offset, 0);
     const segment = insn.encoded.row.name === 'lea' ? -1 : insn.segment;
     view.setUint16(record + RECORD.reg, segmentSlot(segment), true);
@@ -187,7 +217,12 @@ export class BlockBuilder {
     } else this.#setAddress(record, m, insn, offset);
   }
 
-  #setAddress(record: number, m: NonNullable<Instruction['memory']>, insn: Instruction, offset: number): void {
+  #setAddress(
+    record: number,
+    m: NonNullable<Instruction['memory']>,
+    insn: Instruction,
+    offset: number,
+  ): void {
     const { view } = this.machine;
     const rip = m.base === RIP_BASE;
     const base = rip ? ENGINE.pageBase : m.base < 0 ? ENGINE.zero : gprSlot(m.base);
@@ -207,5 +242,7 @@ function registerSlot(
 ): number {
   const spec = specs.find((o) => kinds.includes(o.kind));
   const byte = spec?.size === 'b';
-  return byte && insn.rex === 0 && register >= 4 && register < 8 ? gprSlot(register - 4) + 1 : gprSlot(register);
+  return byte && insn.rex === 0 && register >= 4 && register < 8
+    ? gprSlot(register - 4) + 1
+    : gprSlot(register);
 }

@@ -68,7 +68,7 @@ for (const r of encodedRows) {
 }
 for (const list of candidates) list.sort((a, b) => specificity(b.encoding) - specificity(a.encoding));
 
-const SEGMENT_PREFIX: Partial<Record<number, number>> = { 0x26: 0, 0x2e: 1, 0x36: 2, 0x3e: 3, 0x64: 4, 0x65: 5 };
+const SEGMENT_PREFIX: Partial<Record<number, number>> = { 38: 0, 46: 1, 54: 2, 62: 3, 100: 4, 101: 5 };
 
 /** What `decode` says when there is no instruction: it is not one, or more bytes are needed than there are. */
 export type Undecodable = 'invalid' | 'incomplete' | 'too long';
@@ -247,6 +247,7 @@ export function decode(bytes: Uint8Array, start: number, mode: 64 | 32): Instruc
 /** The operation's size: the first operand's where it has a fixed one. */
 export function effectiveSize(encoding: Encoding, operandSize: 2 | 4 | 8): 1 | 2 | 4 | 8 {
   const first = encoding.operands[0];
-  if (!first || !'EGOARMDX'.includes(first.kind) || first.size === '' || first.size === 'x') return operandSize;
+  if (!first || !'EGOARMDX'.includes(first.kind) || first.size === '' || first.size === 'x')
+    return operandSize;
   return operandBytes(first.size, operandSize) as 1 | 2 | 4 | 8;
 }

@@ -1,4 +1,12 @@
-import { callExpr, type FunctionRef, i32, i64, type I32, type I64, type ModuleBuilder } from '@xenolith/wasm-builder';
+import {
+  callExpr,
+  type FunctionRef,
+  type I32,
+  type I64,
+  i32,
+  i64,
+  type ModuleBuilder,
+} from '@xenolith/wasm-builder';
 import type { Site } from '../core/handler.js';
 import { ARITHMETIC_FLAGS, FLAG, STATE } from './state.js';
 
@@ -23,11 +31,7 @@ const at = (address: number): I32 => i32.const(address);
 export const signExtend = (size: number, v: I64): I64 =>
   size === 8 ? v : size === 4 ? i64.extend32_s(v) : size === 2 ? i64.extend16_s(v) : i64.extend8_s(v);
 export const zeroExtend = (size: number, v: I64): I64 =>
-  size === 8
-    ? v
-    : size === 4
-      ? i64.extend_u(i32.wrap(v))
-      : i64.and(v, i64.const(size === 2 ? 0xffff : 0xff));
+  size === 8 ? v : size === 4 ? i64.extend_u(i32.wrap(v)) : i64.and(v, i64.const(size === 2 ? 0xffff : 0xff));
 
 /** Functions of the module that gather flags: each () → i32, 0 or 1 but for `gather`, which gives all six in place. */
 export interface FlagFunctions {
@@ -48,10 +52,7 @@ export function emitFlagFunctions(m: ModuleBuilder): FlagFunctions {
   const bit = (mask: number): I32 => i32.ne(i32.and(bits, i32.const(mask)), i32.const(0));
   /** Moves the operand size's sign bit to bit 63: 56, 48, 32, 0 for kinds add + 0…3 and sub + 0…3. */
   const shift = i64.extend_u(
-    i32.sub(
-      i32.const(64),
-      i32.shl(i32.const(8), i32.and(i32.sub(kind, i32.const(KIND.add)), i32.const(3))),
-    ),
+    i32.sub(i32.const(64), i32.shl(i32.const(8), i32.and(i32.sub(kind, i32.const(KIND.add)), i32.const(3)))),
   );
   const isSub = i32.ge_u(kind, i32.const(KIND.sub));
 
@@ -89,7 +90,8 @@ export function emitFlagFunctions(m: ModuleBuilder): FlagFunctions {
   const pf = fromResult(FLAG.pf, parity(result));
 
   const gather = m.function([], ['i32'], (f) => {
-    const one = (fn: FunctionRef, mask: number): I32 => i32.shl(callExpr<'i32'>(fn, []), i32.const(Math.log2(mask)));
+    const one = (fn: FunctionRef, mask: number): I32 =>
+      i32.shl(callExpr<'i32'>(fn, []), i32.const(Math.log2(mask)));
     f.push(
       [one(of, FLAG.of), one(sf, FLAG.sf), one(zf, FLAG.zf), one(af, FLAG.af), one(pf, FLAG.pf)].reduce(
         (all, flag) => i32.or(all, flag),

@@ -4,6 +4,7 @@ import type { Handler, Site } from '../core/handler.js';
 import { BLOCK, BLOCK_SIZE, ENGINE, FAULT, RECORD } from '../core/record.js';
 import { type EncodedRow, effectiveSize, encodedRows, type Instruction } from './decode.js';
 import { emitFlagFunctions, type FlagFunctions, type Size, zeroExtend } from './flags.js';
+import { fusedConditions, isHot } from './hot.js';
 import { type OperandSpec, operandBytes } from './operand.js';
 import { Context, type ContextSettings, type Place } from './semantics.js';
 import { gprSlot, REG, STATE } from './state.js';
@@ -76,8 +77,14 @@ function variants(r: EncodedRow): Variant[] {
   const { encoding, row } = r;
   const { options } = row;
   const specs = encoding.operands;
-  const sized = specs.some((o) => ['v', 'z', 'y'].includes(o.size) || (o.size === '' && !isVector(o))) || specs.length === 0;
-  const sizes: Variant['size'][] = options.force64 ? [8, 4] : sized || options.default64 ? [2, 4, 8] : [4, 8, 2];
+  const sized =
+    specs.some((o) => ['v', 'z', 'y'].includes(o.size) || (o.size === '' && !isVector(o))) ||
+    specs.length === 0;
+  const sizes: Variant['size'][] = options.force64
+    ? [8, 4]
+    : sized || options.default64
+      ? [2, 4, 8]
+      : [4, 8, 2];
   const memory = specs.some(mayBeMemory);
   const registerToo = !specs.some((o) => o.kind === 'M' || o.kind === 'D') && encoding.mod !== 'm';
   const forms: Form[] = [
@@ -92,17 +99,26 @@ function variants(r: EncodedRow): Variant[] {
     for (const form of forms)
       for (const cc of ccs)
         for (const rep of reps)
-          for (const near of nears) for (const stack of [8, 4] as const) out.push({ size, form, cc, rep, near, stack });
+          for (const near of nears)
+            for (const stack of [8, 4] as const) out.push({ size, form, cc, rep, near, stack });
   return out;
 }
-
-/** Condition codes and operand forms of compare-and-branch pairs that are worth a handler of their own. */
-const FUSED_CC = [2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15];
 
 const at = (address: number) => i32.const(address);
 
 /** Records that are no instructions of the guest's. */
-export const MICRO = ['continue', 'continueFar', 'stale', 'checkNext', 'address', 'address32', 'absolute', 'fpu', 'invalid', 'tooLong'] as const;
+export const MICRO = [
+  'continue',
+  'continueFar',
+  'stale',
+  'checkNext',
+  'address',
+  'address32',
+  'absolute',
+  'fpu',
+  'invalid',
+  'tooLong',
+] as const;
 export type Micro = (typeof MICRO)[number];
 
 const microHandlers: Record<Micro, (site: Site) => void> = {
@@ -226,8 +242,15 @@ function describe(r: EncodedRow, s: Omit<ContextSettings, 'site' | 'flags'>): st
   const { options } = r.row;
   // What the semantics cannot see makes no handler of its own.
   const cc = options.cc ? `.${s.cc}` : '';
-  return `${r.row.name}${cc} ${ops.join()} /${s.size}${s.rep ? ` ${s.rep}` : ''}${s.near ? ' near' : ''}${s.stack === 4 ? ' s4' : ''}`;
+  return `${r.row.name}${cc} ${ops.join()} /${s.size}${s.rep ? ` ${s.rep}` : ''}${s.near ? ' near' : ''}${usesPointers(r) && s.stack === 4 ? ' s4' : ''}`;
 }
+
+/** Rows whose semantics depends on the width of rsp, rcx, rsi and rdi; all others share handlers between the modes. */
+const usesPointers = ({ row: { options } }: EncodedRow): boolean =>
+  options.default64 === true ||
+  options.force64 === true ||
+  options.rep !== undefined ||
+  options.implicitAddress === true;
 
 let instances: Instances | undefined;
 
@@ -238,7 +261,7 @@ export function x86Instances(): Instances {
 }
 
 function enumerate(): Instances {
-  const byName = new Map<string, Instance & { fusible: boolean }>();
+  const byName = new Map<string, Instance>();
   const byVariant = new Map<number, string>();
   const identities = new Map<unknown, number>();
   const identity = (semantics: unknown): number => {
@@ -252,12 +275,10 @@ function enumerate(): Instances {
       const name = `${describe(r, s)} #${identity(r.row.semantics)}`;
       byVariant.set(variantKey(r.index, v), name);
       if (byName.has(name)) continue;
-      const { options } = r.row;
-      const hot = (options.hot ?? []).includes(s.size) && s.stack === 8 && !(options.cc && s.places.some((p) => p.kind === 'memory'));
+      const hot = isHot(r.row.name, s);
       byName.set(name, {
         name,
         hot,
-        fusible: options.fuse === true && hot,
         emit: (site, flags) => {
           r.row.semantics(new Context({ ...s, site, flags }));
           site.next();
@@ -268,12 +289,12 @@ function enumerate(): Instances {
 
   const base = [...byName.values()];
   const fusedByName = new Map<string, Instance>();
-  for (const r of encodedRows.filter((e) => e.row.options.fuse)) {
+  for (const r of encodedRows) {
     for (const v of variants(r)) {
       const s = settings(r, v);
       const first = byName.get(byVariant.get(variantKey(r.index, v))!)!;
-      if (!first.fusible || !worthFusing(r.row.name, s)) continue;
-      for (const cc of FUSED_CC) {
+      if (!first.hot) continue;
+      for (const cc of fusedConditions(r.row.name, s)) {
         const name = `${first.name}+${cc}`;
         if (fusedByName.has(name)) continue;
         fusedByName.set(name, { name, hot: true, emit: (site, flags) => emitFused(r, s, cc, site, flags) });
@@ -311,7 +332,8 @@ function enumerate(): Instances {
         stack,
       });
       const handler = byKey.get(key);
-      if (handler === undefined) throw new Error(`no handler for ${insn.encoded.row.name} (${form}, size ${rawSize})`);
+      if (handler === undefined)
+        throw new Error(`no handler for ${insn.encoded.row.name} (${form}, size ${rawSize})`);
       return handler;
     },
     fused: (first, cc) => fusedFrom.get(first * 16 + cc),
@@ -322,14 +344,6 @@ function enumerate(): Instances {
 function rawOperandSize(insn: Instruction, stack: 8 | 4): 2 | 4 | 8 {
   if (insn.encoded.row.options.force64) return stack;
   return insn.rawSize;
-}
-
-/** The pairs that compilers emit: CMP and TEST mostly, the rest with registers and immediates only. */
-function worthFusing(name: string, s: Omit<ContextSettings, 'site' | 'flags'>): boolean {
-  if (name === 'cmp') return true;
-  const memory = s.places.some((p) => p.kind === 'memory');
-  if (name === 'test') return !memory || s.places.some((p) => p.kind === 'immediate');
-  return !memory && s.size >= 4 && (name === 'add' || name === 'sub' || name === 'and');
 }
 
 /** The first instruction, then the branch whose record follows. */
@@ -354,7 +368,11 @@ export function buildHandlers(
 ): { handlers: Handler[]; helpers: Record<string, never> } {
   const flags = emitFlagFunctions(m);
   return {
-    handlers: x86Instances().list.map((h) => ({ name: h.name, hot: h.hot, emit: (site) => h.emit(site, flags) })),
+    handlers: x86Instances().list.map((h) => ({
+      name: h.name,
+      hot: h.hot,
+      emit: (site) => h.emit(site, flags),
+    })),
     helpers: {},
   };
 }

@@ -1,22 +1,32 @@
 /** Operand codes in the manner of the opcode maps in the Intel SDM, volume 2, appendix A.2. */
 export type OperandKind =
-  /** E: general register or memory by ModRM.rm */ | 'E'
-  /** G: general register by ModRM.reg */ | 'G'
-  /** O: general register in the opcode's low bits */ | 'O'
-  /** M: memory only by ModRM.rm */ | 'M'
-  /** R: general register only by ModRM.rm */ | 'R'
-  /** I: immediate of the given size, zero-extended to the operation's size; sI: sign-extended */ | 'I'
+  /** E: general register or memory by ModRM.rm */
+  | 'E'
+  /** G: general register by ModRM.reg */
+  | 'G'
+  /** O: general register in the opcode's low bits */
+  | 'O'
+  /** M: memory only by ModRM.rm */
+  | 'M'
+  /** R: general register only by ModRM.rm */
+  | 'R'
+  /** I: immediate of the given size, zero-extended to the operation's size; sI: sign-extended */
+  | 'I'
   | 'sI'
-  /** J: relative branch target */ | 'J'
-  /** V, W, U: XMM register by reg, XMM register or memory by rm, XMM register only by rm */ | 'V'
+  /** J: relative branch target */
+  | 'J'
+  /** V, W, U: XMM register by reg, XMM register or memory by rm, XMM register only by rm */
+  | 'V'
   | 'W'
   | 'U'
-  /** A: the accumulator; C: CL; 1: the constant one; D: memory offset without ModRM; S: segment register by reg */ | 'A'
+  /** A: the accumulator; C: CL; 1: the constant one; D: memory offset without ModRM; S: segment register by reg */
+  | 'A'
   | 'C'
   | '1'
   | 'D'
   | 'S'
-  /** X: the elements of a string instruction; nothing is decoded, it only gives the size */ | 'X';
+  /** X: the elements of a string instruction; nothing is decoded, it only gives the size */
+  | 'X';
 
 /** b 1, w 2, d 4, q 8, x 16; v operand size; z operand size, at most 4; y operand size, 4 or 8; s stack size (8 in 64-bit mode). */
 export type SizeCode = 'b' | 'w' | 'd' | 'q' | 'x' | 'v' | 'z' | 'y' | '';

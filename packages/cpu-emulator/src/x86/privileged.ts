@@ -11,7 +11,24 @@ export interface OperandSource {
   segmentBase(segment: number): bigint;
 }
 
-const PLAIN = new Set(['hlt', 'cli', 'sti', 'clts', 'wbinvd', 'invd', 'swapgs', 'sysret', 'sysenter', 'sysexit', 'xsetbv', 'vmcall', 'monitor', 'mwait', 'cpuid', 'rdpmc']);
+const PLAIN = new Set([
+  'hlt',
+  'cli',
+  'sti',
+  'clts',
+  'wbinvd',
+  'invd',
+  'swapgs',
+  'sysret',
+  'sysenter',
+  'sysexit',
+  'xsetbv',
+  'vmcall',
+  'monitor',
+  'mwait',
+  'cpuid',
+  'rdpmc',
+]);
 
 /** The decoded operands of an instruction that the hypervisor is to see; undefined when reading them faults. */
 export function privilegedInstruction(
@@ -48,7 +65,13 @@ export function privilegedInstruction(
     case 'invlpg':
       return { op: name, address: from.address(insn) };
     case 'retf':
-      return { op: 'farReturn', operandSize: insn.rawSize, selector: 0, offset: 0n, pop: Number(insn.immediate) };
+      return {
+        op: 'farReturn',
+        operandSize: insn.rawSize,
+        selector: 0,
+        offset: 0n,
+        pop: Number(insn.immediate),
+      };
     case 'iret':
       return { op: 'iret', operandSize: insn.rawSize, selector: 0, offset: 0n, pop: 0 };
     case 'jmp':
@@ -65,7 +88,12 @@ export function privilegedInstruction(
     case 'pop': {
       const selector = from.read(from.gpr(4), insn.rawSize);
       if (selector === undefined) return undefined;
-      return { op: 'loadSegment', segment: insn.opcode === 0xa1 ? 4 : 5, selector: Number(selector & 0xffffn), popped: insn.rawSize };
+      return {
+        op: 'loadSegment',
+        segment: insn.opcode === 0xa1 ? 4 : 5,
+        selector: Number(selector & 0xffffn),
+        popped: insn.rawSize,
+      };
     }
   }
   // What is left has a 16-bit selector or status word in a register or in memory.
@@ -81,7 +109,12 @@ export function privilegedInstruction(
     case 'ltr':
       return { op: name, selector };
     default:
-      return { op: name as 'lar' | 'lsl' | 'verr' | 'verw', selector, gpr: insn.reg, operandSize: insn.rawSize };
+      return {
+        op: name as 'lar' | 'lsl' | 'verr' | 'verw',
+        selector,
+        gpr: insn.reg,
+        operandSize: insn.rawSize,
+      };
   }
 }
 

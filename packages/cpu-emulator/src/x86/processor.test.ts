@@ -32,7 +32,33 @@ describe('X86Processor', () => {
 
   it('reads and writes memory, calls and returns', () => {
     // mov rdi, DATA; mov dword [rdi+4], 0x12345678; call +1; hlt; movzx eax, word [rdi+4]; ret
-    load(0x48, 0xc7, 0xc7, 0, 0x40, 0, 0, 0xc7, 0x47, 4, 0x78, 0x56, 0x34, 0x12, 0xe8, 1, 0, 0, 0, 0xf4, 0x0f, 0xb7, 0x47, 4, 0xc3);
+    load(
+      0x48,
+      0xc7,
+      0xc7,
+      0,
+      0x40,
+      0,
+      0,
+      0xc7,
+      0x47,
+      4,
+      0x78,
+      0x56,
+      0x34,
+      0x12,
+      0xe8,
+      1,
+      0,
+      0,
+      0,
+      0xf4,
+      0x0f,
+      0xb7,
+      0x47,
+      4,
+      0xc3,
+    );
     expect(m.cpu.run(100)).toBe(Exit.privileged);
     expect(m.cpu.privileged).toEqual({ op: 'hlt' });
     expect(m.cpu.retired).toBe(5);
@@ -76,7 +102,9 @@ describe('X86Processor', () => {
     expect(gpr[1]).toBe(5n);
     expect(m.cpu.run(100)).toBe(Exit.privileged);
     expect(m.cpu.retired).toBe(5);
-    expect([...m.machine.bytes.subarray(m.base + DATA + 0x1ffc, m.base + DATA + 0x2004)]).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect([...m.machine.bytes.subarray(m.base + DATA + 0x1ffc, m.base + DATA + 0x2004)]).toEqual([
+      1, 2, 3, 4, 5, 6, 7, 8,
+    ]);
   });
 
   it('executes an instruction across two pages, and again when the second page changes', () => {

@@ -1,10 +1,28 @@
 import { InvariantError } from '@xenolith/host-interface';
-import { FRAME, FRAME_FLAG_CODE, JUMP_CACHE, type MachineMemory, MMU, PAGE_SIZE, TLB_ENTRIES, TLB_ENTRY_SIZE, TLB_READ, TLB_WRITE } from '@xenolith/mmu';
+import {
+  FRAME,
+  FRAME_FLAG_CODE,
+  JUMP_CACHE,
+  type MachineMemory,
+  MMU,
+  PAGE_SIZE,
+  TLB_ENTRIES,
+  TLB_ENTRY_SIZE,
+  TLB_READ,
+  TLB_WRITE,
+} from '@xenolith/mmu';
 import { CodeCache } from '../core/code-cache.js';
 import { ENGINE, RUN } from '../core/record.js';
-import { type CpuRegisters, Exit, type ExitKind, type PrivilegedInstruction, type Processor } from '../processor.js';
+import {
+  type CpuRegisters,
+  Exit,
+  type ExitKind,
+  type PrivilegedInstruction,
+  type Processor,
+} from '../processor.js';
 import { BlockBuilder } from './block-builder.js';
 import { decode, type Instruction, MAX_LENGTH, RIP_BASE } from './decode.js';
+import { disassemble } from './disassemble.js';
 import { x86Instances } from './instances.js';
 import { interpreterBytes } from './interpreter-bytes.js';
 import { type OperandSource, privilegedInstruction } from './privileged.js';
@@ -125,7 +143,10 @@ export class X86Processor implements Processor {
 
   #fault(): ExitKind {
     this.cr2 = this.view.getBigUint64(MMU.faultAddress, true);
-    return this.#exception(this.view.getUint32(MMU.faultVector, true), this.view.getInt32(MMU.faultCode, true));
+    return this.#exception(
+      this.view.getUint32(MMU.faultVector, true),
+      this.view.getInt32(MMU.faultCode, true),
+    );
   }
 
   /** The interpreter stopped in front of an instruction. Undefined: it was done here. */
@@ -155,7 +176,12 @@ export class X86Processor implements Processor {
     }
     const described = privilegedInstruction(insn, this.#operands);
     if (!described) return this.#fault();
-    if (described.op === 'loadSegment' && described.selector < 4 && described.segment !== 2 && described.segment !== 1) {
+    if (
+      described.op === 'loadSegment' &&
+      described.selector < 4 &&
+      described.segment !== 2 &&
+      described.segment !== 1
+    ) {
       return this.#loadNull(described.segment, described.selector, described.popped, insn);
     }
     this.privileged = described;
@@ -344,9 +370,7 @@ export class X86Processor implements Processor {
     this.view.setUint32(STATE.taskSwitched, Number(v), true);
   }
 
-  disassemble(_bytes: Uint8Array, _rip: bigint, _mode: 64 | 32): { text: string; length: number } {
-    throw new InvariantError('not yet');
-  }
+  readonly disassemble = disassemble;
 }
 
 /** Compiles the interpreter. A compiled module may serve any number of processors. */

@@ -27,7 +27,9 @@ export class X86Registers implements CpuRegisters {
   }
 
   get rflags(): bigint {
-    return BigInt((this.#view.getUint32(STATE.systemFlags, true) & ~ARITHMETIC_FLAGS) | 2 | this.#arithmetic());
+    return BigInt(
+      (this.#view.getUint32(STATE.systemFlags, true) & ~ARITHMETIC_FLAGS) | 2 | this.#arithmetic(),
+    );
   }
   set rflags(v: bigint) {
     const low = Number(v & 0x3fffffn);
@@ -43,7 +45,8 @@ export class X86Registers implements CpuRegisters {
     const bits = v.getUint32(STATE.flagBits, true);
     if (kind === KIND.bits) return bits;
     const r = v.getBigInt64(STATE.flagResult, true);
-    let flags = (r === 0n ? FLAG.zf : 0) | (r < 0n ? FLAG.sf : 0) | (evenParity(Number(r & 0xffn)) ? FLAG.pf : 0);
+    let flags =
+      (r === 0n ? FLAG.zf : 0) | (r < 0n ? FLAG.sf : 0) | (evenParity(Number(r & 0xffn)) ? FLAG.pf : 0);
     if (kind === KIND.logic) return flags;
     if (kind === KIND.result) return flags | (bits & (FLAG.cf | FLAG.of | FLAG.af));
     const isSub = kind >= KIND.sub;

@@ -13,8 +13,6 @@ export interface Row {
 }
 
 export interface RowOptions {
-  /** Executed so often that it deserves a place in the dispatch loop, for these operand sizes. */
-  hot?: readonly number[];
   /** LOCK is allowed when the destination is memory. */
   lock?: boolean;
   /** Operand size in 64-bit mode is 8 unless 66 says 2 (pushes, pops), or always 8 (near branches). */
@@ -28,12 +26,12 @@ export interface RowOptions {
   ends?: boolean;
   /** Operands are vectors or floating point: #NM when CR0.TS is set. */
   fpu?: boolean;
+  /** Has a memory operand that no encoding shows (XLAT). */
+  implicitAddress?: boolean;
   /** Not in 64-bit mode, or only there. */
   mode?: 32 | 64;
   /** Jcc, JMP, CALL: has a variant for targets in the same page. */
   near?: boolean;
-  /** This record may be followed by a Jcc that is executed with it. */
-  fuse?: boolean;
   /** The memory operand's address is wanted, nothing is accessed (LEA, prefetch, NOP). */
   addressOnly?: boolean;
 }
@@ -66,12 +64,20 @@ const MAPS = ['', '0f', '0f38', '0f3a'];
 export function parseEncoding(text: string): Encoding {
   const words = text.split(' ');
   let prefix: Encoding['prefix'] = 'any';
-  if (['np', '66', 'f2', 'f3'].includes(words[0]!) && words.length > 1 && words[1] !== undefined && /^[0-9a-f]{2}/.test(words[1])) {
+  if (
+    ['np', '66', 'f2', 'f3'].includes(words[0]!) &&
+    words.length > 1 &&
+    words[1] !== undefined &&
+    /^[0-9a-f]{2}/.test(words[1])
+  ) {
     const word = words.shift()!;
     prefix = word === 'np' ? 'none' : (word as '66' | 'f2' | 'f3');
   }
   let mapName = '';
-  while (words.length > 1 && (words[0] === '0f' || (mapName === '0f' && (words[0] === '38' || words[0] === '3a')))) {
+  while (
+    words.length > 1 &&
+    (words[0] === '0f' || (mapName === '0f' && (words[0] === '38' || words[0] === '3a')))
+  ) {
     mapName += words.shift();
   }
   const match = /^([0-9a-f]{2})(\+|cc)?(?:=([0-9a-f]{2}))?(?:\/([0-7]))?([rm])?$/.exec(words[0] ?? '');
@@ -91,6 +97,11 @@ export function parseEncoding(text: string): Encoding {
   };
 }
 
-export function row(name: string, encodings: readonly string[], semantics: Semantics, options: RowOptions = {}): Row {
+export function row(
+  name: string,
+  encodings: readonly string[],
+  semantics: Semantics,
+  options: RowOptions = {},
+): Row {
   return { name, encodings: encodings.map(parseEncoding), semantics, options };
 }

@@ -1,8 +1,17 @@
-import { type MmuFunctions, MMU, TLB_READ, TLB_WRITE, tlbEntry } from '@xenolith/mmu';
-import { callExpr, type FunctionBuilder, i32, i64, type I32, type I64, v128, type V128 } from '@xenolith/wasm-builder';
+import { MMU, type MmuFunctions, TLB_READ, TLB_WRITE, tlbEntry } from '@xenolith/mmu';
+import {
+  callExpr,
+  type FunctionBuilder,
+  type I32,
+  type I64,
+  i32,
+  i64,
+  type V128,
+  v128,
+} from '@xenolith/wasm-builder';
 import type { Site } from '../core/handler.js';
 import { ENGINE, FAULT, RECORD, RECORD_SIZE } from '../core/record.js';
-import { Flags, type FlagFunctions, type Size, zeroExtend } from './flags.js';
+import { type FlagFunctions, Flags, type Size, zeroExtend } from './flags.js';
 import { gprSlot, REG, STATE } from './state.js';
 
 /** What one row does, written against the operands that an instance has. */

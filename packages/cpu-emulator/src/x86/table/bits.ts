@@ -1,4 +1,4 @@
-import { i32, i64, type I32, type I64, select } from '@xenolith/wasm-builder';
+import { type I32, type I64, i32, i64, select } from '@xenolith/wasm-builder';
 import { signExtend } from '../flags.js';
 import { type Row, row } from '../row.js';
 import type { Context } from '../semantics.js';
@@ -35,7 +35,9 @@ function bitRow(name: string, opcode: string, group: number, change: Change): Ro
           return;
         }
         const host = cx.writable(address, size);
-        const value = f.let(size === 8 ? i64.load(host) : size === 4 ? i64.load32_u(host) : i64.load16_u(host));
+        const value = f.let(
+          size === 8 ? i64.load(host) : size === 4 ? i64.load32_u(host) : i64.load16_u(host),
+        );
         finish(cx, value, offset, (v) => {
           f.store64(host, 0, v, size);
           cx.finishWrite(host);
@@ -49,38 +51,42 @@ function bitRow(name: string, opcode: string, group: number, change: Change): Ro
       const place = cx.modify(0);
       finish(cx, place.value, offset, place.set);
     },
-    { lock: change !== undefined, hot: change ? [] : [4, 8] },
+    { lock: change !== undefined },
   );
 }
 
 /** BSF and BSR: a zero source sets ZF and leaves the destination. */
-const scan = (forward: boolean) => (cx: Context): void => {
-  const { f } = cx;
-  const source = cx.read(1);
-  f.if(
-    i64.eqz(source),
-    () => {
-      // A 32-bit destination keeps its value; only ZF is defined.
-      cx.flags.result(8, i64.const(0), i32.const(0));
-    },
-    () => {
-      cx.write(0, forward ? i64.ctz(source) : i64.sub(i64.const(63), i64.clz(source)));
-      cx.flags.result(8, i64.const(1), i32.const(0));
-    },
-  );
-};
+const scan =
+  (forward: boolean) =>
+  (cx: Context): void => {
+    const { f } = cx;
+    const source = cx.read(1);
+    f.if(
+      i64.eqz(source),
+      () => {
+        // A 32-bit destination keeps its value; only ZF is defined.
+        cx.flags.result(8, i64.const(0), i32.const(0));
+      },
+      () => {
+        cx.write(0, forward ? i64.ctz(source) : i64.sub(i64.const(63), i64.clz(source)));
+        cx.flags.result(8, i64.const(1), i32.const(0));
+      },
+    );
+  };
 
 /** TZCNT, LZCNT: CF when the source is zero, ZF when the result is. */
-const count = (trailing: boolean) => (cx: Context): void => {
-  const { f } = cx;
-  const width = cx.size * 8;
-  const source = cx.read(1);
-  const zeros = trailing ? i64.ctz(source) : i64.sub(i64.clz(source), i64.const(64 - width));
-  const r = f.let(trailing && width < 64 ? select(i64.eqz(source), i64.const(width), zeros) : zeros);
-  cx.write(0, r);
-  const bits = i32.or(i64.eqz(source), i32.shl(i64.eqz(r), i32.const(6)));
-  cx.flags.change(FLAG.cf | FLAG.zf, f.let(bits));
-};
+const count =
+  (trailing: boolean) =>
+  (cx: Context): void => {
+    const { f } = cx;
+    const width = cx.size * 8;
+    const source = cx.read(1);
+    const zeros = trailing ? i64.ctz(source) : i64.sub(i64.clz(source), i64.const(64 - width));
+    const r = f.let(trailing && width < 64 ? select(i64.eqz(source), i64.const(width), zeros) : zeros);
+    cx.write(0, r);
+    const bits = i32.or(i64.eqz(source), i32.shl(i64.eqz(r), i32.const(6)));
+    cx.flags.change(FLAG.cf | FLAG.zf, f.let(bits));
+  };
 
 const byteSwap = (cx: Context, v: I64): I64 => {
   const { f } = cx;
@@ -110,10 +116,7 @@ const crc32 = (cx: Context): void => {
     f.set(left, i32.const(n));
     f.loop((next) => {
       const low: I32 = i32.and(i32.wrap(crc), i32.const(1));
-      f.set(
-        crc,
-        i64.xor(i64.shr_u(crc, i64.const(1)), select(low, i64.const(0x82f63b78), i64.const(0))),
-      );
+      f.set(crc, i64.xor(i64.shr_u(crc, i64.const(1)), select(low, i64.const(0x82f63b78), i64.const(0))));
       f.set(left, i32.sub(left, i32.const(1)));
       f.brIf(next, left);
     });

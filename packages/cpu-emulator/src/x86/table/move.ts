@@ -14,28 +14,40 @@ const xchg = (cx: Context): void => {
 };
 
 export const move: Row[] = [
-  row('mov', ['88 Eb,Gb', '89 Ev,Gv', '8a Gb,Eb', '8b Gv,Ev', 'c6/0 Eb,Ib', 'c7/0 Ev,Iz', 'b0+ Ob,Ib', 'b8+ Ov,Iv'], copy, {
-    hot: [1, 2, 4, 8],
-  }),
+  row(
+    'mov',
+    ['88 Eb,Gb', '89 Ev,Gv', '8a Gb,Eb', '8b Gv,Ev', 'c6/0 Eb,Ib', 'c7/0 Ev,Iz', 'b0+ Ob,Ib', 'b8+ Ov,Iv'],
+    copy,
+  ),
   row('movabs', ['a0 Ab,Db', 'a1 Av,Dv', 'a2 Db,Ab', 'a3 Dv,Av'], copy),
   row('movnti', ['0f c3 My,Gy'], copy),
-  row('lea', ['8d Gv,M'], (cx) => cx.write(0, cx.address(1)), { hot: [4, 8], addressOnly: true }),
+  row('lea', ['8d Gv,M'], (cx) => cx.write(0, cx.address(1)), { addressOnly: true }),
   row('xchg', ['86 Eb,Gb', '87 Ev,Gv', '90+ Ov,Av'], xchg, { lock: true }),
-  row('cmov', ['0f 40cc Gv,Ev'], (cx) => {
-    const v = cx.read(1);
-    // A 32-bit destination is zero-extended whether the condition holds or not.
-    cx.f.if(
-      cx.flags.condition(cx.cc),
-      () => cx.write(0, v),
-      () => {
-        if (cx.size === 4) cx.write(0, cx.read(0));
-      },
-    );
-  }, { cc: true, hot: [4, 8] }),
-  row('set', ['0f 90cc Eb'], (cx) => {
-    const value = cx.f.let(i64.extend_u(cx.flags.condition(cx.cc)));
-    cx.write(0, value);
-  }, { cc: true, hot: [1] }),
+  row(
+    'cmov',
+    ['0f 40cc Gv,Ev'],
+    (cx) => {
+      const v = cx.read(1);
+      // A 32-bit destination is zero-extended whether the condition holds or not.
+      cx.f.if(
+        cx.flags.condition(cx.cc),
+        () => cx.write(0, v),
+        () => {
+          if (cx.size === 4) cx.write(0, cx.read(0));
+        },
+      );
+    },
+    { cc: true },
+  ),
+  row(
+    'set',
+    ['0f 90cc Eb'],
+    (cx) => {
+      const value = cx.f.let(i64.extend_u(cx.flags.condition(cx.cc)));
+      cx.write(0, value);
+    },
+    { cc: true },
+  ),
   row('movbe', ['0f 38 f0 Gv,Mv', '0f 38 f1 Mv,Gv'], (cx) => {
     const { f } = cx;
     const v = cx.read(1);
@@ -47,10 +59,15 @@ export const move: Row[] = [
     }
     cx.write(0, r);
   }),
-  row('xlat', ['d7'], (cx) => {
-    const address = i64.add(cx.gpr(REG.rbx), cx.gpr(REG.rax, 1));
-    cx.setGpr(REG.rax, cx.load(zeroExtend(cx.stack, address), 1), 1);
-  }),
+  row(
+    'xlat',
+    ['d7'],
+    (cx) => {
+      const address = i64.add(cx.gpr(REG.rbx), cx.gpr(REG.rax, 1));
+      cx.setGpr(REG.rax, cx.load(zeroExtend(cx.stack, address), 1), 1);
+    },
+    { implicitAddress: true },
+  ),
   // Reading a selector is harmless at any privilege; memory operands are 16 bits whatever the operand size.
   row('mov', ['8c Rv,S', '8c Mw,S'], (cx) => {
     const index = i32.load16_u(cx.site.record, 28);

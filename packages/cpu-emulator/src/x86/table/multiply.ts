@@ -1,4 +1,4 @@
-import { i32, i64, type I32, type I64 } from '@xenolith/wasm-builder';
+import { type I32, type I64, i32, i64 } from '@xenolith/wasm-builder';
 import { signExtend, zeroExtend } from '../flags.js';
 import { type Row, row } from '../row.js';
 import type { Context } from '../semantics.js';
@@ -28,27 +28,29 @@ function overflowFlags(cx: Context, low: I64, overflow: I32): void {
 }
 
 /** MUL and IMUL of the accumulator: the double-width product goes to rdx:rax (AX for bytes). */
-const wide = (signed: boolean) => (cx: Context): void => {
-  const { f, size } = cx;
-  const extend = signed ? signExtend : zeroExtend;
-  const a = f.let(extend(size, cx.gpr(REG.rax, size)));
-  const b = f.let(extend(size, cx.read(0)));
-  const low = f.let(i64.mul(a, b));
-  if (size === 8) {
-    const high = (signed ? highSigned : highUnsigned)(cx, a, b);
-    cx.setGpr(REG.rax, low);
-    cx.setGpr(REG.rdx, high);
-    const expected = signed ? i64.shr_s(low, i64.const(63)) : i64.const(0);
-    overflowFlags(cx, low, f.let(i64.ne(high, expected)));
-    return;
-  }
-  if (size === 1) cx.setGpr(REG.rax, low, 2);
-  else {
-    cx.setGpr(REG.rax, low, size);
-    cx.setGpr(REG.rdx, i64.shr_u(low, i64.const(size * 8)), size);
-  }
-  overflowFlags(cx, low, f.let(i64.ne(extend(size, low), low)));
-};
+const wide =
+  (signed: boolean) =>
+  (cx: Context): void => {
+    const { f, size } = cx;
+    const extend = signed ? signExtend : zeroExtend;
+    const a = f.let(extend(size, cx.gpr(REG.rax, size)));
+    const b = f.let(extend(size, cx.read(0)));
+    const low = f.let(i64.mul(a, b));
+    if (size === 8) {
+      const high = (signed ? highSigned : highUnsigned)(cx, a, b);
+      cx.setGpr(REG.rax, low);
+      cx.setGpr(REG.rdx, high);
+      const expected = signed ? i64.shr_s(low, i64.const(63)) : i64.const(0);
+      overflowFlags(cx, low, f.let(i64.ne(high, expected)));
+      return;
+    }
+    if (size === 1) cx.setGpr(REG.rax, low, 2);
+    else {
+      cx.setGpr(REG.rax, low, size);
+      cx.setGpr(REG.rdx, i64.shr_u(low, i64.const(size * 8)), size);
+    }
+    overflowFlags(cx, low, f.let(i64.ne(extend(size, low), low)));
+  };
 
 /** IMUL with two or three operands: truncated product. */
 const truncated = (cx: Context, a: I64, b: I64): void => {
@@ -150,9 +152,8 @@ function signedDivide(cx: Context): void {
         : i64.or(i64.shl(cx.gpr(REG.rdx, 4), i64.const(32)), cx.gpr(REG.rax, 4)),
   );
   // The one quotient that WebAssembly traps on, −2^63 / −1, never fits.
-  f.if(
-    i32.and(i64.eq(dividend, i64.const(-(1n << 63n))), i64.eq(divisor, i64.const(-1))),
-    () => divideError(cx),
+  f.if(i32.and(i64.eq(dividend, i64.const(-(1n << 63n))), i64.eq(divisor, i64.const(-1))), () =>
+    divideError(cx),
   );
   const quotient = f.let(i64.div_s(dividend, divisor));
   const remainder = f.let(i64.rem_s(dividend, divisor));
@@ -182,17 +183,16 @@ function signedDivide64(cx: Context, divisor: I64): void {
 }
 
 export const multiply: Row[] = [
-  row('mul', ['f6/4 Eb', 'f7/4 Ev'], wide(false), { hot: [8] }),
+  row('mul', ['f6/4 Eb', 'f7/4 Ev'], wide(false)),
   row('imul', ['f6/5 Eb', 'f7/5 Ev'], wide(true)),
   row('imul', ['0f af Gv,Ev'], (cx) => {
     const a = cx.read(0);
     truncated(cx, a, cx.read(1));
-  }, { hot: [4, 8] }),
+  }),
   row('imul', ['69 Gv,Ev,Iz', '6b Gv,Ev,sIb'], (cx) => {
     const a = cx.read(1);
     truncated(cx, a, cx.read(2));
-  }, { hot: [4, 8] }),
+  }),
   row('div', ['f6/6 Eb', 'f7/6 Ev'], unsignedDivide),
   row('idiv', ['f6/7 Eb', 'f7/7 Ev'], signedDivide),
 ];
-

@@ -1,4 +1,4 @@
-import { i32, i64, type I32 } from '@xenolith/wasm-builder';
+import { type I32, i32, i64 } from '@xenolith/wasm-builder';
 import { type Row, row } from '../row.js';
 import type { Context } from '../semantics.js';
 import { ARITHMETIC_FLAGS, FLAG, REG, STATE } from '../state.js';
@@ -17,58 +17,87 @@ const popf = (cx: Context): void => {
 
 export const stack: Row[] = [
   row('push', ['50+ Ov', 'ff/6 Ev', '68 Iz', '6a sIb'], (cx) => cx.push(cx.read(0), cx.size), {
-    hot: [8],
     default64: true,
   }),
-  row('pop', ['58+ Ov'], (cx) => {
-    const v = cx.top(cx.size);
-    cx.drop(i64.const(cx.size));
-    cx.write(0, v);
-  }, { hot: [8], default64: true }),
-  row('pop', ['8f/0 Ev'], (cx) => {
-    if (!cx.isMemory(0)) {
+  row(
+    'pop',
+    ['58+ Ov'],
+    (cx) => {
       const v = cx.top(cx.size);
       cx.drop(i64.const(cx.size));
       cx.write(0, v);
-      return;
-    }
-    // The address is computed with the rsp behind the pop; a fault must leave rsp as it was.
-    const { f } = cx;
-    const v = cx.top(cx.size);
-    const old = f.let(cx.gpr(REG.rsp));
-    cx.drop(i64.const(cx.size));
-    const address = f.let(cx.address(0));
-    cx.setGpr(REG.rsp, old);
-    cx.storeTo(address, cx.size, v);
-    cx.drop(i64.const(cx.size));
-  }, { default64: true }),
-  row('pushf', ['9c'], (cx) => {
-    const flags = i32.or(
-      i32.or(cx.flags.gather(), i32.const(2)),
-      i32.and(cx.systemFlags(), i32.const(~(ARITHMETIC_FLAGS | FLAG.rf))),
-    );
-    cx.push(cx.f.let(i64.extend_u(flags)), cx.size);
-  }, { default64: true }),
+    },
+    { default64: true },
+  ),
+  row(
+    'pop',
+    ['8f/0 Ev'],
+    (cx) => {
+      if (!cx.isMemory(0)) {
+        const v = cx.top(cx.size);
+        cx.drop(i64.const(cx.size));
+        cx.write(0, v);
+        return;
+      }
+      // The address is computed with the rsp behind the pop; a fault must leave rsp as it was.
+      const { f } = cx;
+      const v = cx.top(cx.size);
+      const old = f.let(cx.gpr(REG.rsp));
+      cx.drop(i64.const(cx.size));
+      const address = f.let(cx.address(0));
+      cx.setGpr(REG.rsp, old);
+      cx.storeTo(address, cx.size, v);
+      cx.drop(i64.const(cx.size));
+    },
+    { default64: true },
+  ),
+  row(
+    'pushf',
+    ['9c'],
+    (cx) => {
+      const flags = i32.or(
+        i32.or(cx.flags.gather(), i32.const(2)),
+        i32.and(cx.systemFlags(), i32.const(~(ARITHMETIC_FLAGS | FLAG.rf))),
+      );
+      cx.push(cx.f.let(i64.extend_u(flags)), cx.size);
+    },
+    { default64: true },
+  ),
   row('popf', ['9d'], popf, { default64: true }),
-  row('leave', ['c9'], (cx) => {
-    const frame = cx.f.let(cx.gpr(REG.rbp, cx.stack));
-    const saved = cx.load(frame, cx.size);
-    cx.setGpr(REG.rsp, i64.add(frame, i64.const(cx.size)), cx.stack);
-    cx.setGpr(REG.rbp, saved, cx.size);
-  }, { hot: [8], default64: true }),
-  row('enter', ['c8 Iw'], (cx) => {
-    const { f } = cx;
-    // The second immediate (nesting level) stands in the upper half; levels above 0 are left to no known program.
-    const level = f.let(i64.and(i64.shr_u(cx.read(0), i64.const(16)), i64.const(31)));
-    f.if(i64.ne(level, i64.const(0)), () => cx.raise(6));
-    const frame = f.let(i64.sub(cx.stackPointer(), i64.const(cx.size)));
-    cx.storeTo(frame, cx.size, cx.gpr(REG.rbp, cx.size));
-    cx.setGpr(REG.rbp, frame, cx.size);
-    cx.setGpr(REG.rsp, i64.sub(frame, i64.and(cx.read(0), i64.const(0xffff))), cx.stack);
-  }, { default64: true }),
-  row('push', ['0f a0', '0f a8'], (cx) => {
-    const index = i32.load16_u(cx.site.record, 28);
-    const selector = i64.load16_u(i32.add(i32.const(STATE.selectors), i32.shl(index, i32.const(1))));
-    cx.push(cx.f.let(selector), cx.size);
-  }, { default64: true }),
+  row(
+    'leave',
+    ['c9'],
+    (cx) => {
+      const frame = cx.f.let(cx.gpr(REG.rbp, cx.stack));
+      const saved = cx.load(frame, cx.size);
+      cx.setGpr(REG.rsp, i64.add(frame, i64.const(cx.size)), cx.stack);
+      cx.setGpr(REG.rbp, saved, cx.size);
+    },
+    { default64: true },
+  ),
+  row(
+    'enter',
+    ['c8 Iw'],
+    (cx) => {
+      const { f } = cx;
+      // The second immediate (nesting level) stands in the upper half; levels above 0 are left to no known program.
+      const level = f.let(i64.and(i64.shr_u(cx.read(0), i64.const(16)), i64.const(31)));
+      f.if(i64.ne(level, i64.const(0)), () => cx.raise(6));
+      const frame = f.let(i64.sub(cx.stackPointer(), i64.const(cx.size)));
+      cx.storeTo(frame, cx.size, cx.gpr(REG.rbp, cx.size));
+      cx.setGpr(REG.rbp, frame, cx.size);
+      cx.setGpr(REG.rsp, i64.sub(frame, i64.and(cx.read(0), i64.const(0xffff))), cx.stack);
+    },
+    { default64: true },
+  ),
+  row(
+    'push',
+    ['0f a0', '0f a8'],
+    (cx) => {
+      const index = i32.load16_u(cx.site.record, 28);
+      const selector = i64.load16_u(i32.add(i32.const(STATE.selectors), i32.shl(index, i32.const(1))));
+      cx.push(cx.f.let(selector), cx.size);
+    },
+    { default64: true },
+  ),
 ];

@@ -1,17 +1,15 @@
 import { FRAME, FRAME_FLAG_CODE, frameEntry, MMU, PAGE_SIZE } from '@xenolith/mmu';
-import { i32, i64, type I32, type I64, select } from '@xenolith/wasm-builder';
+import { type I32, type I64, i32, i64, select } from '@xenolith/wasm-builder';
+import { RECORD } from '../../core/record.js';
 import { zeroExtend } from '../flags.js';
 import { type Row, row } from '../row.js';
 import { type Context, loadSized } from '../semantics.js';
 import { FLAG, REG } from '../state.js';
-import { RECORD } from '../../core/record.js';
 
 /** Bytes from one element to the next: the size, negative when DF is set. */
 const stride = (cx: Context): I64 => {
   const size = cx.size;
-  return cx.f.let(
-    select(i32.and(cx.systemFlags(), i32.const(FLAG.df)), i64.const(-size), i64.const(size)),
-  );
+  return cx.f.let(select(i32.and(cx.systemFlags(), i32.const(FLAG.df)), i64.const(-size), i64.const(size)));
 };
 
 /** Source of MOVS, LODS, CMPS: rsi under the segment whose base the record names. */
@@ -58,8 +56,7 @@ function bulk(cx: Context, usesSource: boolean, body: (bytes: I32, done: () => v
   const size = cx.size;
   f.if(i32.eqz(i32.and(cx.systemFlags(), i32.const(FLAG.df))), () => {
     const bytes = f.local('i64');
-    const room = (p: I64): I64 =>
-      i64.sub(i64.const(PAGE_SIZE), i64.and(p, i64.const(PAGE_SIZE - 1)));
+    const room = (p: I64): I64 => i64.sub(i64.const(PAGE_SIZE), i64.and(p, i64.const(PAGE_SIZE - 1)));
     const least = (limit: I64): void => {
       const l = f.let(limit);
       f.set(bytes, select(i64.lt_u(l, bytes), l, bytes));
@@ -69,9 +66,7 @@ function bulk(cx: Context, usesSource: boolean, body: (bytes: I32, done: () => v
     // This instruction's own count was already taken from the budget.
     least(i64.shl(i64.add(i64.extend_u(site.budget()), i64.const(1)), i64.const(Math.log2(size))));
     const elements = f.let(i64.shr_u(bytes, i64.const(Math.log2(size))));
-    const count = f.let(
-      select(i64.lt_u(pointer(cx, REG.rcx), elements), pointer(cx, REG.rcx), elements),
-    );
+    const count = f.let(select(i64.lt_u(pointer(cx, REG.rcx), elements), pointer(cx, REG.rcx), elements));
     f.if(i64.gt_u(count, i64.const(1)), () => {
       const length = f.let(i32.wrap(i64.shl(count, i64.const(Math.log2(size)))));
       body(length, () => {
@@ -121,11 +116,7 @@ function forwardCopy(cx: Context, to: I32, from: I32, length: I32): void {
 function plainTarget(cx: Context, to: I32, body: () => void): void {
   const { f } = cx;
   const flags = i32.load16_u(frameEntry(to), FRAME.flags);
-  f.if(
-    i32.or(i32.eq(to, i32.const(MMU.bounce)), i32.and(flags, i32.const(FRAME_FLAG_CODE))),
-    () => {},
-    body,
-  );
+  f.if(i32.or(i32.eq(to, i32.const(MMU.bounce)), i32.and(flags, i32.const(FRAME_FLAG_CODE))), () => {}, body);
 }
 
 const movs = (cx: Context): void => {
@@ -146,7 +137,10 @@ const stos = (cx: Context): void => {
     plainTarget(cx, to, () => {
       const v = f.let(cx.gpr(REG.rax, cx.size));
       const byte = i64.and(v, i64.const(0xff));
-      const repeated = i64.mul(byte, i64.const({ 1: 1n, 2: 0x101n, 4: 0x1010101n, 8: 0x101010101010101n }[cx.size]));
+      const repeated = i64.mul(
+        byte,
+        i64.const({ 1: 1n, 2: 0x101n, 4: 0x1010101n, 8: 0x101010101010101n }[cx.size]),
+      );
       f.if(
         i64.eq(v, repeated),
         () => f.memoryFill(to, i32.wrap(byte), length),

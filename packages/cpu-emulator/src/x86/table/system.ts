@@ -16,7 +16,12 @@ const rdtsc = (cx: Context): void => {
 };
 
 export const system: Row[] = [
-  row('nop', ['90', '0f 1f Ev', '0f 19 Ev', '0f 1a Ev', '0f 1b Ev', '0f 1c Ev', '0f 1d Ev', '0f 1e Ev'], nothing, { hot: [4, 8], addressOnly: true }),
+  row(
+    'nop',
+    ['90', '0f 1f Ev', '0f 19 Ev', '0f 1a Ev', '0f 1b Ev', '0f 1c Ev', '0f 1d Ev', '0f 1e Ev'],
+    nothing,
+    { addressOnly: true },
+  ),
   row('prefetch', ['0f 18 Ev', '0f 0d Ev'], nothing, { addressOnly: true }),
   row('fence', ['0f ae/5r', '0f ae/6r', '0f ae/7r'], nothing),
   row('clflush', ['0f ae/7m Mb', '66 0f ae/7m Mb', '66 0f ae/6m Mb'], (cx) => void cx.read(0)),
@@ -75,12 +80,21 @@ export const system: Row[] = [
   row('call', ['ff/3m M'], exits, { ends: true }),
   row('mov', ['8e S,Ew'], exits, { ends: true }),
   row('pop', ['0f a1', '0f a9'], exits, { ends: true, default64: true }),
-  row('fsgsbase', ['f3 0f ae/0r Ry', 'f3 0f ae/1r Ry', 'f3 0f ae/2r Ry', 'f3 0f ae/3r Ry'], (cx) => cx.raise(6)),
+  row('fsgsbase', ['f3 0f ae/0r Ry', 'f3 0f ae/1r Ry', 'f3 0f ae/2r Ry', 'f3 0f ae/3r Ry'], (cx) =>
+    cx.raise(6),
+  ),
   row('rdrand', ['0f c7/6r Rv', '0f c7/7r Rv'], exits, { ends: true }),
-  row('ldmxcsr', ['np 0f ae/2m Md'], (cx) => {
-    const v = cx.read(0);
-    cx.f.if(i64.ne(i64.and(v, i64.const(0xffff0000)), i64.const(0)), () => cx.raise(13, 0));
-    cx.f.store64(i32.const(STATE.mxcsr), 0, v, 4);
-  }, { fpu: true }),
-  row('stmxcsr', ['np 0f ae/3m Md'], (cx) => cx.write(0, cx.f.let(i64.load32_u(i32.const(STATE.mxcsr)))), { fpu: true }),
+  row(
+    'ldmxcsr',
+    ['np 0f ae/2m Md'],
+    (cx) => {
+      const v = cx.read(0);
+      cx.f.if(i64.ne(i64.and(v, i64.const(0xffff0000)), i64.const(0)), () => cx.raise(13, 0));
+      cx.f.store64(i32.const(STATE.mxcsr), 0, v, 4);
+    },
+    { fpu: true },
+  ),
+  row('stmxcsr', ['np 0f ae/3m Md'], (cx) => cx.write(0, cx.f.let(i64.load32_u(i32.const(STATE.mxcsr)))), {
+    fpu: true,
+  }),
 ];

@@ -26,7 +26,13 @@ const fxsave = (cx: Context): void => {
   cx.finishWrite(cx.writable(i64.add(address, i64.const(504)), 8));
   const put = (offset: number, v: Parameters<Context['storeTo']>[2]): void =>
     cx.storeTo(i64.add(address, i64.const(offset)), 8, v);
-  put(0, i64.or(word(STATE.fcw), i64.or(i64.shl(word(STATE.fsw), i64.const(16)), i64.shl(word(STATE.ftw), i64.const(32)))));
+  put(
+    0,
+    i64.or(
+      word(STATE.fcw),
+      i64.or(i64.shl(word(STATE.fsw), i64.const(16)), i64.shl(word(STATE.ftw), i64.const(32))),
+    ),
+  );
   put(8, i64.const(0));
   put(16, i64.const(0));
   put(24, i64.or(i64.load32_u(at(STATE.mxcsr)), i64.const(0xffffn << 32n)));
@@ -53,14 +59,24 @@ const fxrstor = (cx: Context): void => {
 export const x87: Row[] = [
   row('fwait', ['9b'], () => {}, { fpu: true }),
   row('fninit', ['db=e3'], fninit, { fpu: true }),
-  row('fnclex', ['db=e2'], (cx) => {
-    cx.f.store16(at(STATE.fsw), 0, i32.and(i32.load16_u(at(STATE.fsw)), i32.const(0x7f00)));
-  }, { fpu: true }),
+  row(
+    'fnclex',
+    ['db=e2'],
+    (cx) => {
+      cx.f.store16(at(STATE.fsw), 0, i32.and(i32.load16_u(at(STATE.fsw)), i32.const(0x7f00)));
+    },
+    { fpu: true },
+  ),
   row('fnstcw', ['d9/7m Mw'], (cx) => cx.write(0, cx.f.let(word(STATE.fcw))), { fpu: true }),
-  row('fldcw', ['d9/5m Mw'], (cx) => {
-    const v = cx.read(0);
-    cx.f.store64(at(STATE.fcw), 0, v, 2);
-  }, { fpu: true }),
+  row(
+    'fldcw',
+    ['d9/5m Mw'],
+    (cx) => {
+      const v = cx.read(0);
+      cx.f.store64(at(STATE.fcw), 0, v, 2);
+    },
+    { fpu: true },
+  ),
   row('fnstsw', ['dd/7m Mw'], (cx) => cx.write(0, cx.f.let(word(STATE.fsw))), { fpu: true }),
   row('fnstsw', ['df=e0'], (cx) => cx.writeSlot(at(gprSlot(REG.rax)), 2, word(STATE.fsw)), { fpu: true }),
   row('emms', ['0f 77'], (cx) => cx.f.store16(at(STATE.ftw), 0, i32.const(0)), { fpu: true }),
