@@ -3,6 +3,14 @@ import { BadInputError } from '@xenolith/host-interface';
 /** A hexadecimal number as people write addresses and offsets: `0x1f8`. */
 export const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
 
+/** A text out of an image, fit for a terminal and for one line: no control characters, at most 200 characters. */
+export function printable(text: string): string {
+  const shown = [...text.slice(0, 200)].map((c) =>
+    /[\x20-\x7e\xa0-\xff]/.test(c) ? c : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
+  return shown.join('') + (text.length > 200 ? '…' : '');
+}
+
 /** Bounds-checked little-endian reads from an untrusted image; each error names what was read and where. */
 export class ImageReader {
   readonly view: DataView;

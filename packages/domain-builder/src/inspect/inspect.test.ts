@@ -1,6 +1,9 @@
-import { BadInputError } from '@xenolith/host-interface';
+import { BadInputError, NotImplementedError } from '@xenolith/host-interface';
+import fc from 'fast-check';
+import { gzipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
-import { linuxLikeElf, linuxNotes, makeBzImage } from '../../test/images.js';
+import { asciz, linuxLikeElf, linuxNotes, makeBzImage } from '../../test/images.js';
+import { ArrayTarget, buildPvDomain, parsePvKernel, unpackKernel } from '../index.js';
 import { formatKernelReport } from './format.js';
 import { inspectKernel } from './inspect.js';
 
@@ -69,6 +72,51 @@ Mapped from 0xffffffff80000000 to 0xffffffff80400000, entry 0xffffffff80100040, 
       linuxLikeElf({ notes: [...linuxNotes(), { type: 99, descriptor: new Uint8Array() }] }),
     );
     expect(odd.notes?.values.at(-1)).toEqual({ name: 'of unknown types', value: '0x63' });
+  });
+
+  it('whatever is damaged, the kernel is refused or built', () => {
+    const files = [
+      linuxLikeElf(),
+      makeBzImage(linuxLikeElf()),
+      gzipSync(linuxLikeElf()),
+      makeBzImage(gzipSync(linuxLikeElf())),
+    ];
+    const damage = fc.tuple(fc.nat(), fc.constantFrom(0, 1, 7, 0x7f, 0x80, 0xff));
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...files),
+        fc.nat(999),
+        fc.array(damage, { maxLength: 4 }),
+        (file, spread, changes) => {
+          const bytes = file.slice();
+          // Half of the damage goes to the first kilobyte, where the headers are.
+          for (const [at, value] of changes)
+            bytes[at % (spread < 500 ? Math.min(1024, bytes.length) : bytes.length)] = value;
+          try {
+            inspectKernel(bytes, { memory: 8 });
+            const kernel = parsePvKernel(unpackKernel(bytes).image);
+            buildPvDomain(new ArrayTarget(6 * 256), {
+              kernel,
+              sharedInfoMfn: 1,
+              storeEvtchn: 1,
+              consoleEvtchn: 2,
+            });
+          } catch (error) {
+            if (!(error instanceof BadInputError || error instanceof NotImplementedError)) throw error;
+            expect(error.message).toMatch(/^[^\n]{20,500}$/);
+          }
+        },
+      ),
+      { numRuns: 300, seed: 4 },
+    );
+  });
+
+  it('texts out of the image cannot play tricks with the terminal', () => {
+    const notes = linuxNotes({ 7: asciz('2.6\x1b[31m\n'), 5: asciz('\x1b]0;x\x07') });
+    const report = inspectKernel(linuxLikeElf({ notes }));
+    expect(formatKernelReport(report)).not.toMatch(/[^\P{Cc}\n]/u);
+    expect(report.notes?.values.find((v) => v.name === 'GUEST_VERSION')?.value).toBe('2.6\\x1b[31m\\x0a');
+    expect(report.problem).toContain('"\\x1b]0;x\\x07"');
   });
 
   it('throws for what is no kernel', () => {

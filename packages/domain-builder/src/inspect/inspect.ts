@@ -6,7 +6,7 @@ import { layoutPvDomain } from '../pv/layout.js';
 import { readPvNotes } from '../pv/notes.js';
 import type { PvNotes } from '../pv/pv-notes.js';
 import { placeRamdisk } from '../pv/ramdisk.js';
-import { hex } from '../reader.js';
+import { hex, printable } from '../reader.js';
 import { type UnpackedKernel, type UnpackOptions, unpackKernel } from '../unpack/unpack-kernel.js';
 
 export interface InspectOptions extends UnpackOptions {
@@ -107,7 +107,7 @@ function describeFile(
   if (bzImage === undefined) return file;
   const { protocol, version, payloadOffset, payloadLength } = bzImage;
   const shown = `${protocol >> 8}.${String(protocol & 0xff).padStart(2, '0')}`;
-  return { ...file, bzImage: { protocol: shown, version, payloadOffset, payloadLength } };
+  return { ...file, bzImage: { protocol: shown, version: printable(version), payloadOffset, payloadLength } };
 }
 
 const SEGMENT_TYPES: Record<number, string> = {
@@ -167,7 +167,7 @@ function describeNotes(notes: PvNotes): NonNullable<KernelReport['notes']> {
   ];
   return {
     source: notes.source,
-    values: all.flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }])),
+    values: all.flatMap(([name, value]) => (value === undefined ? [] : [{ name, value: printable(value) }])),
     supportedFeatures: featureNames(notes.supported),
     requiredFeatures: featureNames(notes.required),
   };

@@ -15,6 +15,7 @@ import {
   XENFEAT_writable_descriptor_tables,
   XENFEAT_writable_page_tables,
 } from '@xenolith/xen-abi';
+import { printable } from '../reader.js';
 
 /** The names that feature strings know (`XENFEAT_…` of public/features.h without the prefix), by bit number. */
 const FEATURE_BITS: ReadonlyMap<string, number> = new Map([
@@ -62,7 +63,7 @@ export function parseFeatures(text: string): FeatureSet {
       if (must) required |= 1 << bit;
     } else if (must) {
       throw new BadInputError(
-        `The kernel requires the unknown Xen feature '${word.slice(1)}' (its features: '${text}').`,
+        `The kernel requires the unknown Xen feature '${printable(word.slice(1))}' (its features: '${printable(text)}').`,
       );
     }
   }

@@ -1,6 +1,6 @@
 import { BadInputError, NotImplementedError } from '@xenolith/host-interface';
 import { type ElfImage, type ElfSegment, PT_LOAD, parseElf, requireX8664 } from '../elf/elf.js';
-import { hex } from '../reader.js';
+import { hex, printable } from '../reader.js';
 import { checkFeatures } from './features.js';
 import { readPvNotes } from './notes.js';
 import type { PvNotes } from './pv-notes.js';
@@ -59,12 +59,12 @@ function checkNotes(notes: PvNotes): void {
   if (!loader.startsWith('generic') && !guestOs.startsWith('linux')) {
     throw new BadInputError(
       `Not a Xen PV kernel: Xen starts images with LOADER "generic" or GUEST_OS "linux", ` +
-        `but the ${notes.source} say LOADER "${loader}" and GUEST_OS "${guestOs}".`,
+        `but the ${notes.source} say LOADER "${printable(loader)}" and GUEST_OS "${printable(guestOs)}".`,
     );
   }
   if (!xenVersion.startsWith('xen-3.0')) {
     throw new BadInputError(
-      `The kernel is not for this Xen: XEN_VERSION should be "xen-3.0", but the ${notes.source} say "${xenVersion}".`,
+      `The kernel is not for this Xen: XEN_VERSION should be "xen-3.0", but the ${notes.source} say "${printable(xenVersion)}".`,
     );
   }
 }
