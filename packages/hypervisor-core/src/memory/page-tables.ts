@@ -239,6 +239,7 @@ export class PageTables implements FrameValidator {
     const oldLo = u32[at];
     const oldHi = u32[at + 1];
     this.work++;
+    this.frames.touched?.add(at >>> 10);
     let lo = newLo;
     let hi = newHi;
     if (newLo & PTE_PRESENT) {
@@ -267,6 +268,7 @@ export class PageTables implements FrameValidator {
   writeL1(at: number, newLo: number, newHi: number, owner: number): number {
     const u32 = this.#u32;
     this.work++;
+    this.frames.touched?.add(at >>> 10);
     let lo = newLo;
     let hi = newHi;
     if (newLo & PTE_PRESENT) {
@@ -289,6 +291,7 @@ export class PageTables implements FrameValidator {
     const table = Math.floor(at / FRAME_WORDS);
     const slot = (at - table * FRAME_WORDS) >>> 1;
     this.work++;
+    this.frames.touched?.add(table);
     if (level === 4 && !isGuestL4Slot(slot)) {
       this.refused(`L4 slot ${slot} belongs to Xen`);
       return -EINVAL;
