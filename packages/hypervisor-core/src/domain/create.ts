@@ -118,7 +118,9 @@ export function createNativeDomain(hv: Hypervisor, settings: NativeDomainSetting
   if (hv.exists(domid)) throw new BadInputError(`Domain number ${domid} is in use.`);
   const domain = new NativeDomain(settings);
   hv.natives.set(domid, domain);
-  const onEvent = (port: number) => hv.defer(() => settings.onEvent(port));
+  const onEvent = (port: number) => {
+    if (settings.wantsEvent?.(port) !== false) hv.defer(() => settings.onEvent(port));
+  };
   hv.events.addDomain({ domid, vcpus: 1, privileged, maxPort: 4095, delivery: { onEvent } });
   if (!hv.grants.addDomain({ domid, vcpus: 1, privileged, translated: true })) {
     throw new BadInputError('The machine has no frame left for the domain’s grant table.');

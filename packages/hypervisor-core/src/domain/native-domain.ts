@@ -6,6 +6,8 @@ export interface NativeDomainSettings {
   privileged?: boolean;
   /** An event arrived at one of its ports; called before the next guest instruction. */
   onEvent(port: number): void;
+  /** Asked when an event arrives: false when an earlier one of the port still waits. Default: every event counts. */
+  wantsEvent?(port: number): boolean;
 }
 
 /** A native domain: it has no page tables and no vCPUs of ours; its memory is frames that it asks for. */
