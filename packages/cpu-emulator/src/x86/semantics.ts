@@ -12,7 +12,7 @@ import {
 import type { Site } from '../core/handler.js';
 import { ENGINE, FAULT, RECORD, RECORD_SIZE } from '../core/record.js';
 import { type FlagFunctions, Flags, type Size, zeroExtend } from './flags.js';
-import { gprSlot, REG, STATE } from './state.js';
+import { FLAG, gprSlot, REG, STATE } from './state.js';
 
 /** What one row does, written against the operands that an instance has. */
 export type Semantics = (cx: Context) => void;
@@ -289,6 +289,17 @@ export class Context {
 
   setSystemFlags(v: I32): void {
     this.f.store(at(STATE.systemFlags), 0, v);
+  }
+
+  /** POPF and IRET at CPL 3 with IOPL 0: neither IF nor IOPL changes, and 16 bits leave the upper flags. */
+  setRflags(v: I32, size: Size): void {
+    const flags = this.f.let(v);
+    this.flags.all(flags);
+    const own = FLAG.tf | FLAG.df | FLAG.nt | FLAG.ac | FLAG.id;
+    const mask = size === 2 ? own & 0xffff : own;
+    this.setSystemFlags(
+      i32.or(i32.and(this.systemFlags(), i32.const(~mask)), i32.and(flags, i32.const(mask))),
+    );
   }
 
   /** Instructions retired in this run before this one. */

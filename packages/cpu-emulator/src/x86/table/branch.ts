@@ -1,8 +1,8 @@
-import { i32, i64 } from '@xenolith/wasm-builder';
+import { type I32, type I64, i32, i64 } from '@xenolith/wasm-builder';
 import { zeroExtend } from '../flags.js';
 import { type Row, row } from '../row.js';
 import type { Context } from '../semantics.js';
-import { REG } from '../state.js';
+import { REG, STATE } from '../state.js';
 
 /** LOOPNE, LOOPE, LOOP: rcx counts down and is compared whole in 64-bit code. */
 const loop =
@@ -22,7 +22,40 @@ const ret = (cx: Context): void => {
   cx.jump(target);
 };
 
+const selector = (segment: 1 | 2): I64 => i64.load16_u(i32.const(STATE.selectors + 2 * segment));
+const same = (v: I64, segment: 1 | 2): I32 => i64.eq(i64.and(v, i64.const(0xffff)), selector(segment));
+
+/** RETF to the code segment that runs already; any other needs descriptors, which are the hypervisor's. */
+const retf = (cx: Context): void => {
+  const frame = cx.f.let(cx.stackPointer());
+  const target = cx.load(frame, cx.size);
+  const cs = cx.load(i64.add(frame, i64.const(cx.size)), cx.size);
+  cx.f.if(i32.eqz(same(cs, 1)), () => cx.site.exit());
+  const immediate = cx.places.length > 0 ? cx.read(0) : i64.const(0);
+  cx.drop(i64.add(immediate, i64.const(2 * cx.size)));
+  cx.jump(target);
+};
+
+/** IRETQ within the segments that run already: what kernels use to serialize. All else is the hypervisor's. */
+const iret = (cx: Context): void => {
+  if (cx.size !== 8) {
+    cx.site.exit();
+    return;
+  }
+  const { f } = cx;
+  const frame = f.let(cx.stackPointer());
+  const [rip, cs, flags, rsp, ss] = [0, 1, 2, 3, 4].map((i) =>
+    cx.load(i64.add(frame, i64.const(8 * i)), 8),
+  ) as [I64, I64, I64, I64, I64];
+  f.if(i32.eqz(i32.and(same(cs, 1), same(ss, 2))), () => cx.site.exit());
+  cx.setRflags(i32.wrap(flags), 8);
+  cx.setGpr(REG.rsp, rsp);
+  cx.jump(rip);
+};
+
 export const branch: Row[] = [
+  row('retf', ['cb', 'ca Iw'], retf, { ends: true, implicitAddress: true }),
+  row('iret', ['cf'], iret, { ends: true, implicitAddress: true }),
   row(
     'j',
     ['70cc Jb', '0f 80cc Jz'],

@@ -1,17 +1,10 @@
-import { type I32, i32, i64 } from '@xenolith/wasm-builder';
+import { i32, i64 } from '@xenolith/wasm-builder';
 import { type Row, row } from '../row.js';
 import type { Context } from '../semantics.js';
 import { ARITHMETIC_FLAGS, FLAG, REG, STATE } from '../state.js';
 
-/** What POPF may change at CPL 3 with IOPL 0: neither IF nor IOPL. */
-const POPF_SYSTEM = FLAG.tf | FLAG.df | FLAG.nt | FLAG.ac | FLAG.id;
-
 const popf = (cx: Context): void => {
-  const v = cx.f.let(i32.wrap(cx.top(cx.size)));
-  cx.flags.all(v);
-  const mask = cx.size === 2 ? POPF_SYSTEM & 0xffff : POPF_SYSTEM;
-  const kept: I32 = i32.and(cx.systemFlags(), i32.const(~mask));
-  cx.setSystemFlags(i32.or(kept, i32.and(v, i32.const(mask))));
+  cx.setRflags(cx.f.let(i32.wrap(cx.top(cx.size))), cx.size);
   cx.drop(i64.const(cx.size));
 };
 

@@ -74,8 +74,6 @@ export const system: Row[] = [
   row('out', ['e6 Ib', 'e7 Ib', 'ee', 'ef'], exits, { ends: true }),
   row('ins', ['6c Xb', '6d Xv'], exits, { ends: true, rep: 'rep' }),
   row('outs', ['6e Xb', '6f Xv'], exits, { ends: true, rep: 'rep' }),
-  row('iret', ['cf'], exits, { ends: true }),
-  row('retf', ['cb', 'ca Iw'], exits, { ends: true }),
   row('jmp', ['ff/5m M'], exits, { ends: true }),
   row('call', ['ff/3m M'], exits, { ends: true }),
   row('mov', ['8e S,Ew'], exits, { ends: true }),
