@@ -1,0 +1,169 @@
+import {
+  XENSTORE_ERROR_NONE,
+  XENSTORE_ERROR_PROTO,
+  XENSTORE_PAYLOAD_MAX,
+  XS_WATCH_EVENT,
+} from '@xenolith/xen-abi';
+import { XenstoreProtocolError } from '../errors.js';
+import { domainPath } from '../store/path.js';
+import { encodeMessage, type Message } from '../wire/message.js';
+import { MessageParser } from '../wire/parser.js';
+import { toBytes } from '../wire/text.js';
+import type { Actor } from './actor.js';
+import { OutputQueue } from './output-queue.js';
+import type { Quotas } from './quotas.js';
+import type { Transaction } from './transaction.js';
+import type { Watch } from './watches.js';
+
+/** How a connection's bytes travel. Called by the server, never in the middle of a request. */
+export interface ServerTransport {
+  /** Output waits: send what you can with `connection.peekOutput` and `consumeOutput`, the rest when there is room. */
+  outputReady(connection: ServerConnection): void;
+  /** The server does not serve this client any more; `error` is an `XENSTORE_ERROR_*`. */
+  failed?(error: number): void;
+  /** The client began anew (INTRODUCE again, or a request to reconnect): what was on its way is to be dropped. */
+  reset?(): void;
+  /** The connection has ended for good: give up the ring or the socket. */
+  closed?(): void;
+}
+
+/** What a connection needs of the server. */
+export interface ConnectionHost {
+  readonly quotas: Quotas;
+  submit(connection: ServerConnection, message: Message): void;
+  queued(connection: ServerConnection, message: Message): void;
+  closed(connection: ServerConnection): void;
+}
+
+/** The server's end of one client's connection. */
+export class ServerConnection implements Actor {
+  readonly privileged: boolean;
+  target: number | undefined;
+  readonly watches: Watch[] = [];
+  readonly transactions = new Map<number, Transaction>();
+  private nextTransactionId = 1;
+  private readonly parser = new MessageParser();
+  private readonly output = new OutputQueue();
+  private state: 'open' | 'ignored' | 'closed' = 'open';
+
+  constructor(
+    private readonly host: ConnectionHost,
+    readonly domid: number,
+    readonly transport: ServerTransport,
+  ) {
+    this.privileged = domid === 0;
+  }
+
+  /** Whether requests are still served. */
+  get open(): boolean {
+    return this.state === 'open';
+  }
+
+  /** Where relative paths begin. */
+  get base(): string {
+    return domainPath(this.domid);
+  }
+
+  /** Whether the client has read enough of its replies to ask for more. Transports with flow control heed it. */
+  get acceptsInput(): boolean {
+    if (!this.open) return false;
+    return (
+      this.privileged ||
+      (this.output.replies < this.host.quotas.outstanding && this.output.bytes < this.host.quotas.memory)
+    );
+  }
+
+  /** Bytes from the client, in pieces of any size. Requests that they complete are answered before this returns. */
+  feed(bytes: Uint8Array): void {
+    if (!this.open) return;
+    // Parsed to the end first: while a request is answered, a client in the same process may send the next.
+    const messages: Message[] = [];
+    let broken = false;
+    try {
+      for (const message of this.parser.feed(bytes)) messages.push(message);
+    } catch (error) {
+      if (!(error instanceof XenstoreProtocolError)) throw error;
+      broken = true;
+    }
+    for (const message of messages) if (this.open) this.host.submit(this, message);
+    if (broken) this.fail(XENSTORE_ERROR_PROTO);
+  }
+
+  /** The next bytes for the client; undefined if there are none. Take them with `consumeOutput`. */
+  peekOutput(): Uint8Array | undefined {
+    return this.output.peek();
+  }
+
+  /** @param length at most that of what `peekOutput` gave */
+  consumeOutput(length: number): void {
+    this.output.consume(length);
+  }
+
+  /** Bytes that wait for the client. */
+  get outputBytes(): number {
+    return this.output.bytes;
+  }
+
+  /** For the server: queues the reply to a request. */
+  reply(message: Message): void {
+    this.output.pushReply(encodeMessage(message));
+    this.host.queued(this, message);
+  }
+
+  /** For the server: queues a watch event, unless the same waits already or the client lets too much wait. */
+  sendEvent(path: string, token: string): void {
+    const body = toBytes(`${path}\0${token}\0`);
+    if (body.length > XENSTORE_PAYLOAD_MAX) return;
+    if (!this.privileged && this.output.bytes + body.length > this.host.quotas.memory) return;
+    const message: Message = { type: XS_WATCH_EVENT, requestId: 0, transactionId: 0, body };
+    if (this.output.pushEvent(encodeMessage(message), `${path}\0${token}`)) this.host.queued(this, message);
+  }
+
+  addTransaction(transaction: Transaction): number {
+    while (this.transactions.has(this.nextTransactionId) || this.nextTransactionId === 0)
+      this.skipTransactionId();
+    const id = this.nextTransactionId;
+    this.skipTransactionId();
+    this.transactions.set(id, transaction);
+    return id;
+  }
+
+  dropWatchesAndTransactions(): void {
+    this.watches.length = 0;
+    this.transactions.clear();
+  }
+
+  /** The client begins anew: nothing that was under way or registered remains. */
+  reset(): void {
+    this.forget();
+    if (this.state === 'ignored') this.state = 'open';
+    this.transport.reset?.();
+  }
+
+  /** Stops serving the client; what it wrote into the store stays. @param error an `XENSTORE_ERROR_*` */
+  fail(error: number = XENSTORE_ERROR_NONE): void {
+    if (!this.open) return;
+    this.state = 'ignored';
+    this.forget();
+    this.transport.failed?.(error);
+  }
+
+  /** Ends the connection. For a domain this is RELEASE: its nodes go, and `@releaseDomain` is fired. */
+  close(): void {
+    if (this.state === 'closed') return;
+    this.state = 'closed';
+    this.forget();
+    this.transport.closed?.();
+    this.host.closed(this);
+  }
+
+  private forget(): void {
+    this.dropWatchesAndTransactions();
+    this.parser.reset();
+    this.output.clear();
+  }
+
+  private skipTransactionId(): void {
+    this.nextTransactionId = (this.nextTransactionId + 1) >>> 0;
+  }
+}

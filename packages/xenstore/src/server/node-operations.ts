@@ -1,0 +1,173 @@
+import { XenstoreError } from '../errors.js';
+import { ownerOf, type StoredPermission, type StoreNode, storedSize } from '../store/node.js';
+import { childPath, isValidPath, nameOf, parentOf } from '../store/path.js';
+import { OWNER, READ, WRITE } from '../store/permissions.js';
+import { type Actor, rightsOf } from './actor.js';
+import type { Domains } from './domains.js';
+import type { Quotas } from './quotas.js';
+import type { NodeContent, NodeView } from './view.js';
+
+/**
+ * Tells of a changed node. @param exact only watches of the node itself are meant, not those above it
+ * @param oldPermissions who could see it before, if that changed
+ */
+export type Changed = (
+  path: string,
+  node: StoreNode | undefined,
+  exact: boolean,
+  oldPermissions?: readonly StoredPermission[],
+) => void;
+
+const nothing = new Uint8Array(0);
+
+/**
+ * What one actor does to nodes: permissions, quotas and errors as in xenstored 4.17. Paths are absolute. Methods throw
+ * XenstoreError, and have changed nothing then.
+ */
+export class NodeOperations {
+  constructor(
+    private readonly view: NodeView,
+    private readonly actor: Actor,
+    private readonly domains: Domains,
+    private readonly quotas: Quotas,
+    private readonly changed: Changed,
+  ) {}
+
+  /** A node that the actor may read. */
+  read(path: string): StoreNode {
+    return this.get(path, READ);
+  }
+
+  write(path: string, value: Uint8Array): void {
+    const node = this.getIfExists(path, WRITE);
+    if (node) this.put(path, { ...node, value });
+    else this.create(path, value);
+    this.changed(path, this.view.read(path), false);
+  }
+
+  mkdir(path: string): void {
+    if (this.getIfExists(path, WRITE)) return;
+    this.create(path, nothing);
+    this.changed(path, this.view.read(path), false);
+  }
+
+  remove(path: string): void {
+    if (!this.getIfExists(path, WRITE)) {
+      if (!this.view.read(parentOf(path))) throw new XenstoreError('ENOENT');
+      return;
+    }
+    if (path === '/') throw new XenstoreError('EINVAL');
+    this.removeTree(path);
+  }
+
+  /** Removes a node that exists, and all below it, whatever its permissions. */
+  removeTree(path: string): void {
+    const parentPath = parentOf(path);
+    const parent = this.view.read(parentPath);
+    if (!parent) throw new XenstoreError('EINVAL');
+    const doomed = [...this.below(path)];
+    // Events first, while it can still be seen who may have them.
+    for (const [each, node] of doomed) this.changed(each, node, each !== path);
+    for (const [each, node] of doomed) {
+      this.view.delete(each);
+      this.view.count(ownerOf(node), -1);
+    }
+    const children = parent.children.filter((name) => name !== nameOf(path));
+    this.view.write(parentPath, { ...parent, children });
+  }
+
+  setPermissions(path: string, permissions: readonly StoredPermission[]): void {
+    const node = this.get(path, WRITE | OWNER);
+    const owner = permissions[0]!.domid;
+    const oldOwner = ownerOf(node);
+    if (!this.actor.privileged && owner !== oldOwner) throw new XenstoreError('EPERM');
+    this.put(path, { ...node, permissions });
+    this.view.count(oldOwner, -1);
+    this.view.count(owner, 1);
+    this.changed(path, this.view.read(path), false, node.permissions);
+  }
+
+  /**
+   * A node on which the actor has all of these rights. Without them, or without the node, the error tells only those
+   * who have one of the rights on its closest existing ancestor whether it exists; others get EACCES.
+   */
+  private get(path: string, rights: number): StoreNode {
+    if (!isValidPath(path, this.quotas['path-max']))
+      throw new XenstoreError('EINVAL', `${path} is no valid path.`);
+    const node = this.view.read(path);
+    if (node && (rightsOf(this.actor, node.permissions) & rights) === rights) return node;
+    const ancestor = this.closestAncestor(path).node;
+    const mayKnow = (rightsOf(this.actor, ancestor.permissions) & rights) !== 0;
+    throw new XenstoreError(mayKnow && !node ? 'ENOENT' : 'EACCES', path);
+  }
+
+  private getIfExists(path: string, rights: number): StoreNode | undefined {
+    try {
+      return this.get(path, rights);
+    } catch (error) {
+      if (error instanceof XenstoreError && error.code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  private closestAncestor(path: string): { path: string; node: StoreNode } {
+    let ancestor = path;
+    do {
+      ancestor = parentOf(ancestor);
+      const node = this.view.read(ancestor);
+      if (node) return { path: ancestor, node };
+    } while (ancestor !== '/');
+    throw new Error('The store has no root.');
+  }
+
+  /** Creates a node and the missing ones above it. They inherit permissions; what a guest creates is its own. */
+  private create(path: string, value: Uint8Array): void {
+    const { path: ancestorPath, node: ancestor } = this.closestAncestor(path);
+    const [first, ...others] = ancestor.permissions as [StoredPermission, ...StoredPermission[]];
+    const permissions = this.actor.privileged
+      ? ancestor.permissions
+      : [{ ...first, domid: this.actor.domid }, ...others];
+    const fresh: [string, NodeContent][] = [];
+    let child: string | undefined;
+    for (let each = path; each !== ancestorPath; each = parentOf(each)) {
+      const content = { value: child ? nothing : value, children: child ? [child] : [], permissions };
+      fresh.push([each, content]);
+      child = nameOf(each);
+    }
+    const adopter = { ...ancestor, children: [...ancestor.children, child!] };
+
+    for (const [, content] of [...fresh, [ancestorPath, adopter] as const]) this.checkSize(content);
+    this.checkNodeCount(fresh.length);
+    for (const [each, content] of fresh) {
+      this.view.write(each, content);
+      this.view.count(permissions[0]!.domid, 1);
+    }
+    this.view.write(ancestorPath, adopter);
+  }
+
+  private put(path: string, content: NodeContent): void {
+    this.checkSize(content);
+    this.view.write(path, content);
+  }
+
+  private checkSize(content: NodeContent): void {
+    const tooLarge = storedSize({ ...content, generation: 0 }) >= this.quotas['node-size'];
+    if (tooLarge && !this.actor.privileged) throw new XenstoreError('ENOSPC', 'The node is too large.');
+  }
+
+  private checkNodeCount(added: number): void {
+    if (this.actor.privileged) return;
+    const owned = this.domains.get(this.actor.domid)?.nodes ?? 0;
+    if (owned + added > this.quotas.nodes)
+      throw new XenstoreError('ENOSPC', 'The domain owns too many nodes.');
+  }
+
+  /** The node and all below it, children before their parents. */
+  private *below(path: string): Generator<[string, StoreNode]> {
+    const node = this.view.read(path);
+    // A child that a transaction knows only from its parent's list is gone already; the commit will find out.
+    if (!node) return;
+    for (const name of node.children) yield* this.below(childPath(path, name));
+    yield [path, node];
+  }
+}
