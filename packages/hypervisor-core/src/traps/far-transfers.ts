@@ -65,6 +65,19 @@ export function probeSegment(run: Running, vcpu: Vcpu, insn: Insn<'lar' | 'lsl' 
   return 'done';
 }
 
+/** What a far return or an IRET finds on the stack: words of the operand size. */
+interface StackFrame {
+  rip: bigint;
+  cs: number;
+  /** IRET only. */
+  flags: bigint;
+  /** In 64-bit mode IRET always pops these as well. */
+  rsp: bigint | undefined;
+  ss: number;
+  /** RSP behind what was popped. */
+  next: bigint;
+}
+
 /** JMP, CALL, RET to another code segment and IRET, all within ring 3: that is the only ring that a PV guest has. */
 export function farTransfer(
   run: Running,
@@ -73,29 +86,68 @@ export function farTransfer(
   next: bigint,
 ): Outcome {
   const { regs } = run.cpu;
-  const returns = insn.op === 'farReturn' || insn.op === 'iret';
-  if (returns && (insn.selector & 3) !== 3) {
-    return raise(run, vcpu, { vector: VECTOR.generalProtection, errorCode: insn.selector & 0xfffc });
+  let { selector, offset } = insn;
+  let frame: StackFrame | undefined;
+  if (insn.op === 'farReturn' || insn.op === 'iret') {
+    frame = popFrame(run, insn.op === 'farReturn' ? 2 : regs.long ? 5 : 3, insn.operandSize, insn.pop);
+    if (!frame) {
+      injectPageFault(run, vcpu, 0, regs.gpr[GPR.rsp]!);
+      return 'handled';
+    }
+    selector = frame.cs;
+    offset = frame.rip;
+    if ((selector & 3) !== 3) {
+      return raise(run, vcpu, { vector: VECTOR.generalProtection, errorCode: selector & 0xfffc });
+    }
   }
-  const code = checkCodeSegment(run, vcpu, insn.selector);
+  const code = checkCodeSegment(run, vcpu, selector);
   if (isFault(code)) return raise(run, vcpu, code);
   const long = (code.high & DESC.long) !== 0;
-  const target = long ? insn.offset : insn.offset & U32;
+  const target = long ? offset : offset & U32;
   if (!isCanonical(target)) return 'gp';
 
-  if (insn.op === 'farCall') {
+  if (frame?.rsp !== undefined) {
+    const stack = checkDataSegment(run, vcpu, SEG.ss, frame.ss);
+    if (isFault(stack)) return raise(run, vcpu, stack);
+    regs.selectors[SEG.ss] = frame.ss;
+    regs.gpr[GPR.rsp] = frame.rsp;
+  } else if (frame) {
+    regs.gpr[GPR.rsp] = frame.next;
+  } else if (insn.op === 'farCall') {
     const failed = pushReturn(run, vcpu, insn.operandSize, next);
     if (failed) return failed;
-  } else if (insn.op === 'farReturn') {
-    regs.gpr[GPR.rsp] = U64(regs.gpr[GPR.rsp]! + BigInt(2 * insn.operandSize + insn.pop));
-  } else if (insn.op === 'iret') {
-    const failed = popInterruptFrame(run, vcpu, insn.operandSize);
-    if (failed) return failed;
   }
-  regs.selectors[SEG.cs] = insn.selector | 3;
+  if (insn.op === 'iret' && frame) {
+    const mask = insn.operandSize === 2 ? IRET_FLAGS & 0xffffn : IRET_FLAGS;
+    regs.rflags = (regs.rflags & ~mask & ~FLAG.rf) | (frame.flags & mask);
+  }
+  regs.selectors[SEG.cs] = selector | 3;
   regs.long = long;
   regs.rip = target;
   return 'handled';
+}
+
+/** Flags that IRET at CPL 3 with IOPL 0 may change. */
+const IRET_FLAGS = 0x0025_4dd5n;
+
+/** Reads `words` words at RSP: RIP and CS, then RFLAGS, then RSP and SS. undefined: a page fault at RSP. */
+function popFrame(run: Running, words: number, size: 2 | 4 | 8, pop: number): StackFrame | undefined {
+  const sp = run.cpu.regs.gpr[GPR.rsp]!;
+  const bytes = run.access.copyFrom(sp, words * size);
+  if (!bytes) return undefined;
+  const word = (n: number): bigint => {
+    let value = 0n;
+    for (let i = size - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[n * size + i]!);
+    return value;
+  };
+  return {
+    rip: word(0),
+    cs: Number(word(1) & 0xffffn),
+    flags: words > 2 ? word(2) : 0n,
+    rsp: words > 3 ? word(3) : undefined,
+    ss: words > 3 ? Number(word(4) & 0xffffn) : 0,
+    next: U64(sp + BigInt(words * size + pop)),
+  };
 }
 
 function pushReturn(run: Running, vcpu: Vcpu, size: 2 | 4 | 8, next: bigint): Outcome | undefined {
@@ -113,37 +165,5 @@ function pushReturn(run: Running, vcpu: Vcpu, size: 2 | 4 | 8, next: bigint): Ou
     return 'handled';
   }
   regs.gpr[GPR.rsp] = sp;
-  return undefined;
-}
-
-/** Flags that IRET at CPL 3 with IOPL 0 may change. */
-const IRET_FLAGS = 0x0025_4dd5n;
-
-function popInterruptFrame(run: Running, vcpu: Vcpu, size: 2 | 4 | 8): Outcome | undefined {
-  const { regs } = run.cpu;
-  const sp = regs.gpr[GPR.rsp]!;
-  // In 64-bit mode SS and RSP are always popped; in compatibility mode a return to the same ring leaves them.
-  const words = regs.long ? 5 : 3;
-  const bytes = run.access.copyFrom(sp, words * size);
-  if (!bytes) {
-    injectPageFault(run, vcpu, 0, sp);
-    return 'handled';
-  }
-  const word = (n: number): bigint => {
-    let value = 0n;
-    for (let i = size - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[n * size + i]!);
-    return value;
-  };
-  if (words === 5) {
-    const ss = Number(word(4) & 0xffffn);
-    const stack = checkDataSegment(run, vcpu, SEG.ss, ss);
-    if (isFault(stack)) return raise(run, vcpu, stack);
-    regs.selectors[SEG.ss] = ss;
-    regs.gpr[GPR.rsp] = word(3);
-  } else {
-    regs.gpr[GPR.rsp] = U64(sp + BigInt(3 * size));
-  }
-  const mask = size === 2 ? IRET_FLAGS & 0xffffn : IRET_FLAGS;
-  regs.rflags = (regs.rflags & ~mask & ~FLAG.rf) | (word(2) & mask);
   return undefined;
 }
