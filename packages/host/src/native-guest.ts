@@ -1,12 +1,7 @@
-import type {
-  EventChannels,
-  GrantCopyEnd,
-  GrantMapping,
-  Grants,
-} from '@xenolith/guest-api';
-import { createNativeDomain, type Hypervisor } from '@xenolith/hypervisor-core';
 import type { CopyPointer } from '@xenolith/grant-tables';
 import { NativeMapping } from '@xenolith/grant-tables';
+import type { EventChannels, GrantCopyEnd, GrantMapping, Grants } from '@xenolith/guest-api';
+import { createNativeDomain, type Hypervisor } from '@xenolith/hypervisor-core';
 import { DOMID_SELF, GNTCOPY_dest_gref, GNTCOPY_source_gref } from '@xenolith/xen-abi';
 
 /** A native domain's event channels and grants, as guests written in TypeScript use them (`guest-api`). */
@@ -17,7 +12,10 @@ export interface NativeGuest {
 }
 
 /** Makes a native domain on the host. Handlers of events run between guest instructions, never inside a hypercall. */
-export function createNativeGuest(hv: Hypervisor, options: { domid: number; privileged?: boolean }): NativeGuest {
+export function createNativeGuest(
+  hv: Hypervisor,
+  options: { domid: number; privileged?: boolean },
+): NativeGuest {
   const { domid } = options;
   const handlers = new Map<number, () => void>();
   // Events that come before their handler ran are one event.

@@ -1,8 +1,4 @@
-import {
-  type BuiltDomain,
-  buildPvDomain,
-  type PvKernel,
-} from '@xenolith/domain-builder';
+import { type BuiltDomain, buildPvDomain, type PvKernel } from '@xenolith/domain-builder';
 import { BadInputError } from '@xenolith/host-interface';
 import {
   createDomain,
@@ -51,7 +47,12 @@ export function buildPv(hv: Hypervisor, config: PvDomainConfig, backend: number)
   const { kernel, ramdisk, cmdline, ...settings } = config;
   const domain = createDomain(hv, settings);
   try {
-    return place(hv, domain, { kernel, ...(ramdisk && { ramdisk }), ...(cmdline !== undefined && { cmdline }) }, backend);
+    return place(
+      hv,
+      domain,
+      { kernel, ...(ramdisk && { ramdisk }), ...(cmdline !== undefined && { cmdline }) },
+      backend,
+    );
   } catch (error) {
     destroyDomain(hv, domain);
     throw error;
@@ -73,7 +74,8 @@ function place(
     p2m: (pfn: number) => p2m[pfn]!,
     pageBytes(pfn: number) {
       const mfn = p2m[pfn];
-      if (mfn === undefined) throw new RangeError(`pfn ${pfn} is outside of the domain's ${p2m.length} pages`);
+      if (mfn === undefined)
+        throw new RangeError(`pfn ${pfn} is outside of the domain's ${p2m.length} pages`);
       return machine.frame(mfn);
     },
   };

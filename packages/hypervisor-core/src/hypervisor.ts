@@ -243,6 +243,11 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
     return Math.max(clock.now - start, 1);
   }
 
+  /** For tests: does what the processor stopped for, as the main loop would. */
+  handle(exit: ExitKind): void {
+    if (this.current) this.leave(this.current, exit);
+  }
+
   private account(vcpu: Vcpu, instructions: number): void {
     this.clock.advance(instructions);
     vcpu.retired += instructions;

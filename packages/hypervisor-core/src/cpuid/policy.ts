@@ -89,8 +89,8 @@ export const BASIC_LEAVES: ReadonlyMap<number, CpuidLeaf> = new Map<number, Cpui
   [0x8000_0004, brand(2)],
   // L1: 64 entries of TLB; 32 KiB of data and of instructions, 8-way, lines of 64 bytes.
   [0x8000_0005, [0xff40_ff40, 0xff40_ff40, 0x2008_0140, 0x2008_0140]],
-  // L2: 512 KiB, 8-way; TLBs of 4,096 entries. L3: 32 MiB, 16-way.
-  [0x8000_0006, [0x6000_6000, 0x6000_6000, 0x0200_6140, 0x0100_9140]],
+  // L2: 512 KiB, 8-way; TLBs of 512 and 2,048 entries. L3: 32 MiB, 16-way.
+  [0x8000_0006, [0x4800_2200, 0x6800_4200, 0x0200_6140, 0x0100_9140]],
   [0x8000_0007, [0, 0, 0, 0]],
   // 48 bits of linear and of physical address.
   [0x8000_0008, [0x3030, EXT8_EBX, 0, 0]],
