@@ -157,8 +157,11 @@ describe('quotas of a guest', () => {
     // It was given data and control/shutdown; 40 directories hold what it made.
     expect(made).toBe(1000 - 2 - 40);
     guest.write('data/0/0', 'writing is no creating');
+    // Tools have no limits, but what they create here inherits its owner and counts.
     tools.write('/local/domain/1/data/by-tools', '');
     guest.rm('data/1/1');
+    expect(codeOf(() => guest.mkdir('data/again'))).toBe('ENOSPC');
+    guest.rm('data/2/2');
     guest.mkdir('data/again');
     expect(codeOf(() => guest.mkdir('data/one-more'))).toBe('ENOSPC');
     expect(checked.check()).toEqual([]);
