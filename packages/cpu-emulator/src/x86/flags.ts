@@ -1,11 +1,13 @@
 import {
   callExpr,
+  type FunctionBuilder,
   type FunctionRef,
   type I32,
   type I64,
   i32,
   i64,
   type ModuleBuilder,
+  select,
 } from '@xenolith/wasm-builder';
 import type { Site } from '../core/handler.js';
 import { ARITHMETIC_FLAGS, FLAG, STATE } from './state.js';
@@ -17,10 +19,12 @@ import { ARITHMETIC_FLAGS, FLAG, STATE } from './state.js';
  *   kind result    ZF SF PF from flagResult; CF OF AF stand in flagBits
  *   kind logic     ZF SF PF from flagResult; CF OF AF are 0
  *   kind add, sub  from flagResult and flagOperand (the first operand), one kind for each operand size
+ *   kind inc, dec  OF AF ZF SF PF from flagResult, one kind for each operand size; CF is what the operation before left:
+ *                  its kind, result and operand stand in the carry* fields, its bits still in flagBits
  *
  * flagResult is sign-extended from the operand size to 64 bits.
  */
-export const KIND = { bits: 0, result: 1, logic: 2, add: 3, sub: 7 } as const;
+export const KIND = { bits: 0, result: 1, logic: 2, add: 3, sub: 7, inc: 11, dec: 15 } as const;
 const sizeIndex = (size: number): number => Math.log2(size);
 
 export type Size = 1 | 2 | 4 | 8;
@@ -45,40 +49,82 @@ export interface FlagFunctions {
 }
 
 export function emitFlagFunctions(m: ModuleBuilder): FlagFunctions {
-  const kind = i32.load(at(STATE.flagKind));
   const bits = i32.load(at(STATE.flagBits));
   const result = i64.load(at(STATE.flagResult));
-  const operand = i64.load(at(STATE.flagOperand));
   const bit = (mask: number): I32 => i32.ne(i32.and(bits, i32.const(mask)), i32.const(0));
-  /** Moves the operand size's sign bit to bit 63: 56, 48, 32, 0 for kinds add + 0…3 and sub + 0…3. */
-  const shift = i64.extend_u(
-    i32.sub(i32.const(64), i32.shl(i32.const(8), i32.and(i32.sub(kind, i32.const(KIND.add)), i32.const(3)))),
-  );
-  const isSub = i32.ge_u(kind, i32.const(KIND.sub));
 
-  const fromBoth = (mask: number, add: I32, sub: I32): FunctionRef =>
-    m.function([], ['i32'], (f) => {
-      f.if(i32.le_u(kind, i32.const(KIND.result)), () => f.return(bit(mask)));
-      f.if(i32.eq(kind, i32.const(KIND.logic)), () => f.return(i32.const(0)));
-      f.if(isSub, () => f.return(sub));
-      f.push(add);
-    });
-  const otherAdd = i64.sub(result, operand);
-  const otherSub = i64.sub(operand, result);
-  const at63 = (v: I64): I64 => i64.shl(v, shift);
-  const cf = fromBoth(
-    FLAG.cf,
-    i64.lt_u(at63(result), at63(operand)),
-    i64.lt_u(at63(operand), at63(otherSub)),
-  );
-  const of = fromBoth(
-    FLAG.of,
-    i64.lt_s(at63(i64.and(i64.xor(operand, result), i64.xor(otherAdd, result))), i64.const(0)),
-    i64.lt_s(at63(i64.and(i64.xor(operand, otherSub), i64.xor(operand, result))), i64.const(0)),
-  );
-  const carry4 = (other: I64): I32 =>
-    i32.and(i32.shr_u(i32.wrap(i64.xor(i64.xor(operand, other), result)), i32.const(4)), i32.const(1));
-  const af = fromBoth(FLAG.af, carry4(otherAdd), carry4(otherSub));
+  interface Source {
+    kind: I32;
+    result: I64;
+    operand: I64;
+  }
+  const last: Source = {
+    kind: i32.load(at(STATE.flagKind)),
+    result,
+    operand: i64.load(at(STATE.flagOperand)),
+  };
+  const { kind } = last;
+  const beforeStep: Source = {
+    kind: i32.load(at(STATE.carryKind)),
+    result: i64.load(at(STATE.carryResult)),
+    operand: i64.load(at(STATE.carryOperand)),
+  };
+  /** Moves the operand size's sign bit to bit 63: by 56, 48, 32, 0 for a kind's four sizes. */
+  const shift = (s: Source): I64 =>
+    i64.extend_u(
+      i32.sub(
+        i32.const(64),
+        i32.shl(i32.const(8), i32.and(i32.sub(s.kind, i32.const(KIND.add)), i32.const(3))),
+      ),
+    );
+  const at63 = (s: Source, v: I64): I64 => i64.shl(v, shift(s));
+  const otherAdd = (s: Source): I64 => i64.sub(s.result, s.operand);
+  const otherSub = (s: Source): I64 => i64.sub(s.operand, s.result);
+
+  /** A flag of the kinds below inc. */
+  const fromBoth = (f: FunctionBuilder, s: Source, mask: number, add: I32, sub: I32): void => {
+    f.if(i32.le_u(s.kind, i32.const(KIND.result)), () => f.return(bit(mask)));
+    f.if(i32.eq(s.kind, i32.const(KIND.logic)), () => f.return(i32.const(0)));
+    f.if(i32.ge_u(s.kind, i32.const(KIND.sub)), () => f.return(sub));
+    f.return(add);
+  };
+  const carry = (f: FunctionBuilder, s: Source): void =>
+    fromBoth(
+      f,
+      s,
+      FLAG.cf,
+      i64.lt_u(at63(s, s.result), at63(s, s.operand)),
+      i64.lt_u(at63(s, s.operand), at63(s, otherSub(s))),
+    );
+  const stepped = i32.ge_u(kind, i32.const(KIND.inc));
+  const isDec = i32.ge_u(kind, i32.const(KIND.dec));
+  const cf = m.function([], ['i32'], (f) => {
+    f.if(stepped, () => carry(f, beforeStep));
+    carry(f, last);
+    f.unreachable();
+  });
+  const of = m.function([], ['i32'], (f) => {
+    // INC overflows to the most negative value, DEC to the most positive one.
+    const edge = select(isDec, i64.const((1n << 63n) - 1n), i64.const(1n << 63n));
+    f.if(stepped, () => f.return(i64.eq(at63(last, result), at63(last, i64.shr_s(edge, shift(last))))));
+    const s = last;
+    fromBoth(
+      f,
+      s,
+      FLAG.of,
+      i64.lt_s(at63(s, i64.and(i64.xor(s.operand, result), i64.xor(otherAdd(s), result))), i64.const(0)),
+      i64.lt_s(at63(s, i64.and(i64.xor(s.operand, otherSub(s)), i64.xor(s.operand, result))), i64.const(0)),
+    );
+    f.unreachable();
+  });
+  const carry4 = (s: Source, other: I64): I32 =>
+    i32.and(i32.shr_u(i32.wrap(i64.xor(i64.xor(s.operand, other), result)), i32.const(4)), i32.const(1));
+  const af = m.function([], ['i32'], (f) => {
+    const low = i32.and(i32.wrap(result), i32.const(15));
+    f.if(stepped, () => f.return(i32.eq(low, select(isDec, i32.const(15), i32.const(0)))));
+    fromBoth(f, last, FLAG.af, carry4(last, otherAdd(last)), carry4(last, otherSub(last)));
+    f.unreachable();
+  });
 
   const fromResult = (mask: number, value: I32): FunctionRef =>
     m.function([], ['i32'], (f) => {
@@ -110,7 +156,7 @@ export const parity = (v: I64): I32 =>
 type Last =
   | { kind: 'sub'; size: Size; a: I64; b: I64; r: I64 }
   | { kind: 'add'; size: Size; a: I64; r: I64 }
-  | { kind: 'logic'; size: Size; r: I64 };
+  | { kind: 'logic' | 'step'; size: Size; r: I64 };
 
 /** The flags as a handler's semantics reads and sets them. Operands are zero-extended to their size. */
 export class Flags {
@@ -140,6 +186,19 @@ export class Flags {
     const extended = this.#set(KIND.sub + sizeIndex(size), size, r);
     this.site.f.store64(at(STATE.flagOperand), 0, a);
     this.#last = { kind: 'sub', size, a, b, r: extended };
+  }
+
+  /** r = operand ± 1; CF stays. */
+  step(size: Size, delta: 1 | -1, r: I64): void {
+    const { f } = this.site;
+    const kind = f.let(i32.load(at(STATE.flagKind)));
+    f.if(i32.lt_u(kind, i32.const(KIND.inc)), () => {
+      f.store(at(STATE.carryKind), 0, kind);
+      f.store64(at(STATE.carryResult), 0, i64.load(at(STATE.flagResult)));
+      f.store64(at(STATE.carryOperand), 0, i64.load(at(STATE.flagOperand)));
+    });
+    const extended = this.#set((delta === 1 ? KIND.inc : KIND.dec) + sizeIndex(size), size, r);
+    this.#last = { kind: 'step', size, r: extended };
   }
 
   /** CF = OF = AF = 0 */

@@ -85,6 +85,9 @@ export function fusedConditions(name: string, shape: HandlerShape): readonly num
     case 'sub':
     case 'and':
       return immediate && !memory ? [...EQUALITY, 8, 9] : [];
+    case 'inc':
+    case 'dec':
+      return memory ? [] : [...EQUALITY, 8, 9];
     default:
       return [];
   }

@@ -47,15 +47,35 @@ export class X86Registers implements CpuRegisters {
     const r = v.getBigInt64(STATE.flagResult, true);
     let flags =
       (r === 0n ? FLAG.zf : 0) | (r < 0n ? FLAG.sf : 0) | (evenParity(Number(r & 0xffn)) ? FLAG.pf : 0);
-    if (kind === KIND.logic) return flags;
-    if (kind === KIND.result) return flags | (bits & (FLAG.cf | FLAG.of | FLAG.af));
+    if (kind < KIND.inc) {
+      return flags | this.#carryOverflow(kind, r, v.getBigInt64(STATE.flagOperand, true));
+    }
+    // INC and DEC: CF is what the operation before them left.
+    const before = this.#carryOverflow(
+      v.getUint32(STATE.carryKind, true),
+      v.getBigInt64(STATE.carryResult, true),
+      v.getBigInt64(STATE.carryOperand, true),
+    );
+    const dec = kind >= KIND.dec;
+    const sign = 1n << BigInt(8 * (1 << (kind - (dec ? KIND.dec : KIND.inc))) - 1);
+    if (r === (dec ? sign - 1n : -sign)) flags |= FLAG.of;
+    if ((r & 15n) === (dec ? 15n : 0n)) flags |= FLAG.af;
+    return flags | (before & FLAG.cf);
+  }
+
+  /** CF, OF and AF of the kinds below inc. */
+  #carryOverflow(kind: number, r: bigint, operand: bigint): number {
+    if (kind <= KIND.result)
+      return this.#view.getUint32(STATE.flagBits, true) & (FLAG.cf | FLAG.of | FLAG.af);
+    if (kind === KIND.logic) return 0;
     const isSub = kind >= KIND.sub;
     const width = 8 * ((1 << (kind - (isSub ? KIND.sub : KIND.add))) as Size);
     const unsigned = (x: bigint): bigint => BigInt.asUintN(width, x);
-    const a = unsigned(v.getBigInt64(STATE.flagOperand, true));
+    const a = unsigned(operand);
     const u = unsigned(r);
     const b = unsigned(isSub ? a - u : u - a);
     const sign = 1n << BigInt(width - 1);
+    let flags = 0;
     if (isSub ? a < b : u < a) flags |= FLAG.cf;
     if ((isSub ? (a ^ b) & (a ^ u) : (a ^ u) & (b ^ u)) & sign) flags |= FLAG.of;
     if ((a ^ b ^ u) & 0x10n) flags |= FLAG.af;

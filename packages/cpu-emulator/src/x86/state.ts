@@ -5,6 +5,10 @@ export const STATE = {
   start: PCPU_BASE,
   /** i64 × 16: rax rcx rdx rbx rsp rbp rsi rdi r8 … r15 */
   gpr: PCPU_BASE,
+  /** What CF comes from while the last operation was INC or DEC, which keep it: see flags.ts. */
+  carryResult: PCPU_BASE + 0x80,
+  carryOperand: PCPU_BASE + 0x88,
+  carryKind: PCPU_BASE + 0xa0,
   fsBase: PCPU_BASE + 0x90,
   gsBase: PCPU_BASE + 0x98,
   rip: PCPU_BASE + 0xa8,

@@ -75,21 +75,13 @@ const withCarry =
     return r;
   };
 
-/** INC and DEC keep CF. */
 const step =
   (delta: 1 | -1) =>
   (cx: Context): void => {
-    const size = cx.sizeOf(0);
     const place = cx.modify(0);
-    const r = cx.f.let(zeroExtend(size, i64.add(place.value, i64.const(delta))));
-    const sign = 1n << BigInt(size * 8 - 1);
-    const overflow = i64.eq(r, i64.const(delta === 1 ? sign : sign - 1n));
-    const half = i64.eq(i64.and(r, i64.const(15)), i64.const(delta === 1 ? 0 : 15));
-    const bits = cx.f.let(
-      i32.or(cx.flags.cf(), i32.or(i32.shl(overflow, i32.const(11)), i32.shl(half, i32.const(4)))),
-    );
+    const r = cx.f.let(i64.add(place.value, i64.const(delta)));
     place.set(r);
-    cx.flags.result(size, r, bits);
+    cx.flags.step(cx.sizeOf(0), delta, r);
   };
 
 /** Sign or zero extension of a smaller source. */
