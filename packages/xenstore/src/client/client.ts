@@ -25,11 +25,11 @@ export class XenstoreAccess {
     return utf8.decode(await this.readBytes(path));
   }
 
-  readBytes(path: string): Promise<Uint8Array> {
+  async readBytes(path: string): Promise<Uint8Array> {
     return this.request(operations.read(path));
   }
 
-  write(path: string, value: Value): Promise<void> {
+  async write(path: string, value: Value): Promise<void> {
     return this.request(operations.write(path, value));
   }
 
@@ -43,19 +43,19 @@ export class XenstoreAccess {
     }
   }
 
-  mkdir(path: string): Promise<void> {
+  async mkdir(path: string): Promise<void> {
     return this.request(operations.mkdir(path));
   }
 
-  rm(path: string): Promise<void> {
+  async rm(path: string): Promise<void> {
     return this.request(operations.rm(path));
   }
 
-  getPermissions(path: string): Promise<Permission[]> {
+  async getPermissions(path: string): Promise<Permission[]> {
     return this.request(operations.getPermissions(path));
   }
 
-  setPermissions(path: string, permissions: readonly Permission[]): Promise<void> {
+  async setPermissions(path: string, permissions: readonly Permission[]): Promise<void> {
     return this.request(operations.setPermissions(path, permissions));
   }
 
@@ -155,33 +155,33 @@ export class XenstoreClient extends XenstoreAccess {
   }
 
   /** Drops all watches and transactions of this client at the server, as a kernel does when it takes over from another. */
-  resetWatches(): Promise<void> {
+  async resetWatches(): Promise<void> {
     return this.request(operations.resetWatches());
   }
 
-  getDomainPath(domid: number): Promise<string> {
+  async getDomainPath(domid: number): Promise<string> {
     return this.request(operations.getDomainPath(domid));
   }
 
   /** Domain 0 only, like all below. */
-  isDomainIntroduced(domid: number): Promise<boolean> {
+  async isDomainIntroduced(domid: number): Promise<boolean> {
     return this.request(operations.isDomainIntroduced(domid));
   }
 
-  introduce(domid: number, gfn: number, port: number): Promise<void> {
+  async introduce(domid: number, gfn: number, port: number): Promise<void> {
     return this.request(operations.introduce(domid, gfn, port));
   }
 
-  release(domid: number): Promise<void> {
+  async release(domid: number): Promise<void> {
     return this.request(operations.release(domid));
   }
 
-  setTarget(domid: number, target: number): Promise<void> {
+  async setTarget(domid: number, target: number): Promise<void> {
     return this.request(operations.setTarget(domid, target));
   }
 
   /** A control command, such as `quota` or `help`; what there is depends on the server. */
-  control(command: string, ...args: string[]): Promise<string> {
+  async control(command: string, ...args: string[]): Promise<string> {
     return this.request(operations.control(command, args));
   }
 
