@@ -1,1 +1,9 @@
-export {};
+export { type EventLoop, webEventLoop } from './event-loop.js';
+export { type DomainConfig, GuestDomain } from './guest-domain.js';
+export { createHost, Host, type HostOptions } from './host.js';
+export { type FixedInputs, fixedInputs, systemInputs } from './inputs.js';
+export { loadKernel } from './kernel.js';
+export { createNativeGuest, type NativeGuest } from './native-guest.js';
+export { buildPv, type PvDomain, type PvDomainConfig } from './pv-domain.js';
+export type { DomainResult, ShutdownReason } from './result.js';
+export { XenstoreService } from './xenstore-service.js';

@@ -1,0 +1,156 @@
+import { compileInterpreter, X86Processor } from '@xenolith/cpu-emulator';
+import { BadInputError, type HostInputs, type Logger, type TraceSink } from '@xenolith/host-interface';
+import { type ClockMode, type Domain, Hypervisor, type Scheduler } from '@xenolith/hypervisor-core';
+import { MachineMemory } from '@xenolith/mmu';
+import { type EventLoop, LONGEST_SLEEP_MS, webEventLoop } from './event-loop.js';
+import { type DomainConfig, type DomainHost, GuestDomain } from './guest-domain.js';
+import { fixedInputs, systemInputs } from './inputs.js';
+import { createNativeGuest, type NativeGuest } from './native-guest.js';
+import { PAGES_PER_MIB } from './pv-domain.js';
+import { XenstoreService } from './xenstore-service.js';
+
+export interface HostOptions {
+  /** Memory for all domains together, in MiB: 1 … 3,900. Default 512. */
+  memoryMiB?: number;
+  /** Default `real`. */
+  clock?: ClockMode;
+  /** Time and randomness. Default: this machine's; with the clock `virtual` a fixed date and fixed random bytes. */
+  inputs?: HostInputs;
+  /** Default: one that works everywhere; for Node, `nodeEventLoop` of `@xenolith/host/node` is quicker. */
+  eventLoop?: EventLoop;
+  /** Default: round robin. */
+  scheduler?: Scheduler;
+  trace?: TraceSink;
+  log?: Logger;
+  /** Throw when a broken invariant of ours shows. For tests. */
+  strict?: boolean;
+  /** The interpreter from `compileInterpreter`, to share it between hosts. */
+  interpreter?: WebAssembly.Module;
+}
+
+/** Frames besides those of domains: the M2P table, shared pages, grant tables. */
+const OVERHEAD_MIB = 16;
+const MAX_MEMORY_MIB = 3900;
+/** Instructions between two turns of the event loop: some 10 ms. The same always, so that runs can be repeated. */
+const BUDGET = 2_000_000;
+
+/** Makes a host without guests. @throws BadInputError when it cannot have so much memory */
+export async function createHost(options: HostOptions = {}): Promise<Host> {
+  const machine = reserve(options.memoryMiB ?? 512);
+  const interpreter = options.interpreter ?? (await compileInterpreter());
+  return new Host(machine, interpreter, options);
+}
+
+function reserve(memoryMiB: number): MachineMemory {
+  if (!(memoryMiB >= 1 && memoryMiB <= MAX_MEMORY_MIB)) {
+    throw new BadInputError(
+      `A host with ${memoryMiB} MiB is not possible: it can have 1 to ${MAX_MEMORY_MIB} MiB.`,
+    );
+  }
+  try {
+    return new MachineMemory(Math.ceil(memoryMiB + OVERHEAD_MIB) * PAGES_PER_MIB);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new BadInputError(`This machine does not give a host of ${memoryMiB} MiB its memory.`);
+  }
+}
+
+/**
+ * A machine with Xen: hypervisor, domain 0 (native: xenstored and the console daemon are TypeScript), and guests.
+ * Guests run while `run` is awaited.
+ */
+export class Host implements DomainHost {
+  readonly hypervisor: Hypervisor;
+  readonly dom0: NativeGuest;
+  readonly xenstore: XenstoreService;
+  private readonly eventLoop: EventLoop;
+  private readonly guests = new Set<GuestDomain>();
+  private readonly shutDown: { domain: Domain; code: number }[] = [];
+  private running = false;
+  private woken = false;
+  private wakeUp: (() => void) | undefined;
+
+  /** Use `createHost`. */
+  constructor(machine: MachineMemory, interpreter: WebAssembly.Module, options: HostOptions) {
+    const clock = options.clock ?? 'real';
+    this.eventLoop = options.eventLoop ?? webEventLoop();
+    this.hypervisor = new Hypervisor({
+      processor: new X86Processor(machine, interpreter),
+      machine,
+      clock,
+      inputs: options.inputs ?? (clock === 'virtual' ? fixedInputs() : systemInputs()),
+      ...(options.scheduler && { scheduler: options.scheduler }),
+      ...(options.trace && { trace: options.trace }),
+      ...(options.log && { log: options.log }),
+      ...(options.strict !== undefined && { strict: options.strict }),
+      onShutdown: (domain, code) => this.shutDown.push({ domain, code }),
+    });
+    this.dom0 = createNativeGuest(this.hypervisor, { domid: 0, privileged: true });
+    this.xenstore = new XenstoreService(this.hypervisor, this.dom0);
+  }
+
+  /** The guests that have not ended. */
+  get domains(): GuestDomain[] {
+    return [...this.guests];
+  }
+
+  /** Makes a domain, paused. @throws BadInputError; then nothing was made */
+  createDomain(config: DomainConfig): GuestDomain {
+    const guest = new GuestDomain(this, config);
+    this.guests.add(guest);
+    return guest;
+  }
+
+  /**
+   * Runs the guests until all have ended or `signal` is aborted (they stay as they are then, and `run` may be called
+   * again). The event loop turns every few milliseconds; while all guests are idle, the host sleeps.
+   */
+  async run({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    if (this.running) throw new RangeError('The host is running already.');
+    this.running = true;
+    const stop = () => this.wake();
+    signal?.addEventListener('abort', stop);
+    try {
+      while (this.guests.size > 0 && !signal?.aborted) await this.step();
+    } finally {
+      this.running = false;
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
+  /** Ends a sleep of `run`: for those who cause something that no timer announces. */
+  wake(): void {
+    this.woken = true;
+    this.wakeUp?.();
+  }
+
+  /** For domains: one has ended. */
+  ended(guest: GuestDomain): void {
+    this.guests.delete(guest);
+  }
+
+  private async step(): Promise<void> {
+    this.woken = false;
+    const status = this.hypervisor.run(BUDGET);
+    const someEnded = this.shutDown.length > 0;
+    for (let next = this.shutDown.shift(); next; next = this.shutDown.shift()) {
+      const { domain, code } = next;
+      this.domains.find((guest) => guest.domain === domain)?.handleShutdown(code);
+    }
+    if (status.kind === 'busy' || someEnded || this.woken) await this.eventLoop.turn();
+    else await this.sleep(status.kind === 'idle' ? status.sleepNs : undefined);
+  }
+
+  private sleep(ns: number | undefined): Promise<void> {
+    const ms = Math.min(ns === undefined ? LONGEST_SLEEP_MS : Math.ceil(ns / 1e6), LONGEST_SLEEP_MS);
+    return new Promise((resolve) => {
+      const awake = () => {
+        cancel();
+        this.wakeUp = undefined;
+        resolve();
+      };
+      const cancel = this.eventLoop.after(ms, awake);
+      this.wakeUp = awake;
+    });
+  }
+}

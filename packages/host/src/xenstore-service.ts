@@ -1,0 +1,79 @@
+import { InvariantError, type TraceSink } from '@xenolith/host-interface';
+import type { Hypervisor } from '@xenolith/hypervisor-core';
+import { XenstoreRing } from '@xenolith/shared-ring';
+import { GNTTAB_RESERVED_XENSTORE } from '@xenolith/xen-abi';
+import {
+  LocalXenstore,
+  type MessageListener,
+  messageName,
+  printableBody,
+  RingConnection,
+  XenstoreServer,
+} from '@xenolith/xenstore';
+import type { NativeGuest } from './native-guest.js';
+import { writeHostEntries } from './xenstore-tree.js';
+
+/** xenstored in native domain 0: serves domains over their rings, through grants and events as any domain 0 does. */
+export class XenstoreService {
+  readonly server: XenstoreServer;
+  /** The toolstack's own connection. */
+  readonly local: LocalXenstore;
+
+  constructor(
+    hv: Hypervisor,
+    private readonly dom0: NativeGuest,
+  ) {
+    this.server = new XenstoreServer({
+      domainExists: (domid) => hv.exists(domid),
+      onMessage: messageTracer(hv.trace),
+      onLog: (line) => hv.log.log('info', 'xenstore', line),
+    });
+    this.local = new LocalXenstore(this.server);
+    writeHostEntries(this.local);
+  }
+
+  /** Introduces a domain whose xenstore port is `remotePort`. */
+  introduce(domid: number, remotePort: number): void {
+    const { eventChannels, grants } = this.dom0;
+    const page = grants.map(domid, GNTTAB_RESERVED_XENSTORE);
+    if (typeof page === 'number')
+      throw new InvariantError(`The xenstore page cannot be mapped: status ${page}.`);
+    const port = eventChannels.bindInterdomain(domid, remotePort);
+    if (port < 0) throw new InvariantError(`The xenstore port cannot be bound: error ${-port}.`);
+    const connection = new RingConnection({
+      server: this.server,
+      domid,
+      page: new XenstoreRing(page),
+      notify: () => eventChannels.send(port),
+      live: () => page.live,
+      closed() {
+        eventChannels.close(port);
+        grants.unmap(page);
+      },
+    });
+    eventChannels.onEvent(port, () => connection.onEvent());
+  }
+
+  /** The domain has shut down, but is still there. */
+  shutDown(domid: number): void {
+    this.server.domainShutdown(domid);
+  }
+
+  /** The domain is about to go. */
+  release(domid: number): void {
+    this.server.domainDestroyed(domid);
+  }
+}
+
+function messageTracer(trace: TraceSink): MessageListener {
+  return (domid, direction, type, body, { requestId, transactionId }) => {
+    if (!trace.wants('xenstore')) return;
+    trace.emit({
+      class: 'xenstore',
+      domid,
+      vcpu: 0,
+      name: `${direction === 'in' ? '>' : '<'} ${messageName(type)}`,
+      args: { request: requestId, transaction: transactionId, body: printableBody(body) },
+    });
+  };
+}
