@@ -103,14 +103,18 @@ describe('the console', () => {
   it('cannot be harmed by any page', () => {
     const poke = fc.record({ at: fc.constantFrom(3072, 3076, 3080, 3084), value: fc.nat(0xffffffff) });
     fc.assert(
-      fc.property(fc.array(poke), fc.uint8Array({ maxLength: 100 }), (pokes, input) => {
-        const { guest, backend } = setup();
-        for (const { at, value } of pokes) {
-          guest.page.writeU32(at, value);
-          guest.deliver();
-          expect(backend.send(input)).toBeLessThanOrEqual(input.length);
-        }
-      }),
+      fc.property(
+        fc.array(poke, { maxLength: 40, size: 'max' }),
+        fc.uint8Array({ maxLength: 100 }),
+        (pokes, input) => {
+          const { guest, backend } = setup();
+          for (const { at, value } of pokes) {
+            guest.page.writeU32(at, value);
+            guest.deliver();
+            expect(backend.send(input)).toBeLessThanOrEqual(input.length);
+          }
+        },
+      ),
     );
   });
 });

@@ -35,7 +35,7 @@ describe('request and response rings', () => {
   it('every request is answered once, in order, and no notification is missed', () => {
     const step = fc.constantFrom('put', 'push', 'serve', 'answer', 'collect');
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 300, size: 'max' }), (steps) => {
         const { front, back } = ends();
         let next = 0;
         const served: number[] = [];
@@ -93,7 +93,7 @@ describe('request and response rings', () => {
   it('a hostile frontend gets at most a ring of requests taken, and then none', () => {
     const poke = fc.record({ at: fc.constantFrom(0, 4, 8, 12, 64, 176), value: fc.nat(0xffffffff) });
     fc.assert(
-      fc.property(fc.array(poke, { maxLength: 50 }), (pokes) => {
+      fc.property(fc.array(poke, { maxLength: 50, size: 'max' }), (pokes) => {
         const { view, back } = ends();
         for (const { at, value } of pokes) {
           view.setUint32(at, value, true);

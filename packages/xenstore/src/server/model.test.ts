@@ -152,7 +152,7 @@ function dump(client: Client, where = '/'): Tree {
 
 it('agrees with a plain tree, and committed transactions with running them at once', () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    fc.property(fc.array(step, { minLength: 10, maxLength: 80, size: 'max' }), (steps) => {
       const server = new XenstoreServer();
       const clients = [0, 1, 2].map((domid) => new Client(server, domid));
       const tools = clients[0]!;
