@@ -1,6 +1,16 @@
-import { callExpr, type FunctionRef, i32, i64, type I32, type ModuleBuilder } from '@xenolith/wasm-builder';
+import { callExpr, type FunctionRef, type I32, i32, i64, type ModuleBuilder } from '@xenolith/wasm-builder';
 import { MMU } from './control.js';
-import { FRAME, JUMP_CACHE, JUMP_CACHE_ENTRIES, PAGE_SIZE, TLB_ENTRIES, TLB_ENTRY_SIZE, TLB_EXEC, TLB_READ, TLB_WRITE } from './layout.js';
+import {
+  FRAME,
+  JUMP_CACHE,
+  JUMP_CACHE_ENTRIES,
+  PAGE_SIZE,
+  TLB_ENTRIES,
+  TLB_ENTRY_SIZE,
+  TLB_EXEC,
+  TLB_READ,
+  TLB_WRITE,
+} from './layout.js';
 import { ACCESS, emitWalk, frameEntry, tlbEntry, tlbTag } from './walker.js';
 
 /** The MMU's functions in the engine's module. All addresses returned are machine addresses, 0 for a fault. */
@@ -140,10 +150,7 @@ export function emitMmu(m: ModuleBuilder, imports: MmuImports): MmuFunctions {
     f.set(entry, at(TLB_WRITE));
     f.loop((next) => {
       f.if(
-        i32.eq(
-          i32.and(i32.add(i32.wrap(i64.load(entry)), i32.load(entry, 8)), i32.const(-PAGE_SIZE)),
-          page,
-        ),
+        i32.eq(i32.and(i32.add(i32.wrap(i64.load(entry)), i32.load(entry, 8)), i32.const(-PAGE_SIZE)), page),
         () => f.store64(entry, 0, i64.const(-1)),
       );
       f.set(entry, i32.add(entry, i32.const(TLB_ENTRY_SIZE)));

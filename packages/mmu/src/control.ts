@@ -15,7 +15,7 @@ export const MMU = {
   user: base + 20,
   /** i32: 1 when supervisor writes respect read-only pages (CR0.WP). */
   writeProtect: base + 24,
-  /** i32: exception vector of the last fault: 13 #GP (not canonical), 14 #PF, or `FAULT_FOREIGN`. */
+  /** i32: exception vector of the last fault: 14 #PF, `FAULT_NOT_CANONICAL` or `FAULT_FOREIGN`. */
   faultVector: base + 28,
   /** i32: its error code; −1 when the exception has none. */
   faultCode: base + 32,
@@ -34,3 +34,6 @@ export const MMU = {
 
 /** `MMU.faultVector` when a translation leads to a frame that is neither the domain's nor granted to it. */
 export const FAULT_FOREIGN = 256;
+
+/** `MMU.faultVector` when an address is not canonical: #SS(0) for stack accesses, #GP(0) for others. */
+export const FAULT_NOT_CANONICAL = 257;

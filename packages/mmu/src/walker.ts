@@ -1,5 +1,14 @@
-import { callExpr, type FunctionRef, i32, i64, type I32, type I64, type ModuleBuilder, select } from '@xenolith/wasm-builder';
-import { FAULT_FOREIGN, MMU } from './control.js';
+import {
+  callExpr,
+  type FunctionRef,
+  type I32,
+  type I64,
+  i32,
+  i64,
+  type ModuleBuilder,
+  select,
+} from '@xenolith/wasm-builder';
+import { FAULT_FOREIGN, FAULT_NOT_CANONICAL, MMU } from './control.js';
 import {
   FRAME,
   FRAME_ENTRY_SIZE,
@@ -55,6 +64,7 @@ export function emitWalk(m: ModuleBuilder, foreign: FunctionRef): FunctionRef {
     const allowed = f.local('i64');
     const shift = f.local('i64');
     const machine = f.local('i32');
+    const offset = f.local('i64');
     const entry = f.local('i32');
     const isWrite = i32.eq(access, i32.const(ACCESS.write));
 
@@ -80,7 +90,9 @@ export function emitWalk(m: ModuleBuilder, foreign: FunctionRef): FunctionRef {
         ),
       );
 
-    f.if(i64.ne(i64.shr_s(i64.shl(address, i64.const(16)), i64.const(16)), address), () => fault(13, i32.const(0)));
+    f.if(i64.ne(i64.shr_s(i64.shl(address, i64.const(16)), i64.const(16)), address), () =>
+      fault(FAULT_NOT_CANONICAL, i32.const(0)),
+    );
 
     f.set(table, i32.load(at(MMU.root)));
     f.set(shift, i64.const(39));
@@ -103,6 +115,10 @@ export function emitWalk(m: ModuleBuilder, foreign: FunctionRef): FunctionRef {
           () => pageFault(9),
         );
         f.brIf(leaf, i64.eq(shift, i64.const(12)));
+        f.if(
+          i32.and(i64.eq(shift, i64.const(39)), i64.ne(i64.and(pte, i64.const(PTE.large)), i64.const(0))),
+          () => pageFault(9),
+        );
         f.brIf(
           leaf,
           i32.and(i64.le_u(shift, i64.const(30)), i64.ne(i64.and(pte, i64.const(PTE.large)), i64.const(0))),
@@ -115,6 +131,23 @@ export function emitWalk(m: ModuleBuilder, foreign: FunctionRef): FunctionRef {
         f.br(next);
       });
     });
+
+    const offsetMask = f.let(i64.sub(i64.shl(i64.const(1), shift), i64.const(1)));
+    // A large page: the address bits below its size are reserved (but bit 12, PAT), and all of it need not exist.
+    f.set(offset, i64.and(address, offsetMask));
+    f.if(
+      i32.and(
+        i64.gt_u(shift, i64.const(12)),
+        i32.or(
+          i64.ne(i64.and(i64.and(pte, i64.const(ADDRESS_MASK & ~0x1000n)), offsetMask), i64.const(0)),
+          i64.ge_u(
+            i64.or(i64.and(pte, i64.const(ADDRESS_MASK & ~0x1000n)), offset),
+            i64.shl(i64.extend_u(i32.load(at(MMU.frames))), i64.const(12)),
+          ),
+        ),
+      ),
+      () => pageFault(9),
+    );
 
     f.if(
       i32.or(
@@ -130,14 +163,10 @@ export function emitWalk(m: ModuleBuilder, foreign: FunctionRef): FunctionRef {
       () => pageFault(1),
     );
 
-    const offsetMask = i64.sub(i64.shl(i64.const(1), shift), i64.const(1));
     f.set(
       machine,
       i32.wrap(
-        i64.or(
-          i64.and(i64.and(pte, i64.const(ADDRESS_MASK)), i64.xor(offsetMask, i64.const(-1))),
-          i64.and(address, offsetMask),
-        ),
+        i64.or(i64.and(i64.and(pte, i64.const(ADDRESS_MASK)), i64.xor(offsetMask, i64.const(-1))), offset),
       ),
     );
     f.set(entry, frameEntry(machine));
@@ -156,7 +185,10 @@ export function emitWalk(m: ModuleBuilder, foreign: FunctionRef): FunctionRef {
     f.if(i64.ne(i64.and(pte, wanted), wanted), () => f.store64(slot, 0, i64.or(pte, wanted)));
 
     f.if(
-      i32.and(isWrite, i32.ne(i32.and(i32.load16_u(entry, FRAME.flags), i32.const(FRAME_FLAG_CODE)), i32.const(0))),
+      i32.and(
+        isWrite,
+        i32.ne(i32.and(i32.load16_u(entry, FRAME.flags), i32.const(FRAME_FLAG_CODE)), i32.const(0)),
+      ),
       () => f.return(machine),
     );
     const tables = select(

@@ -147,7 +147,9 @@ export class BlockBuilder {
     }
     const form = !insn.memory ? 'register' : simple && simple.index >= 0 ? 'index' : 'base';
     const near = options.near === true && this.#isNear(insn, offset);
-    const handler = this.#instances.of(insn, form, near, mode === 64 ? 8 : 4);
+    // Pointers of string instructions have the address size.
+    const stack = mode === 64 && !(options.rep && insn.addressSize === 4) ? 8 : 4;
+    const handler = this.#instances.of(insn, form, near, stack);
     const record = this.#record(handler, offset);
     view.setUint8(record + RECORD.length, insn.length);
 
@@ -170,7 +172,7 @@ export class BlockBuilder {
         ? registerSlot(insn, insn.reg, 'G', specs)
         : gprSlot(0);
     view.setUint16(record + RECORD.reg, reg, true);
-    if (options.rep) {
+    if (options.rep || options.implicitAddress) {
       view.setUint16(record + RECORD.index, segmentSlot(insn.segment), true);
     }
     const imm = specs.some((o) => o.kind === 'J')
@@ -229,7 +231,9 @@ export class BlockBuilder {
     view.setUint16(record + RECORD.rm, base, true);
     view.setUint16(record + RECORD.index, m.index < 0 ? ENGINE.zero : gprSlot(m.index), true);
     view.setUint8(record + RECORD.scale, m.scale);
-    view.setInt32(record + RECORD.disp, m.disp + (rip ? offset + insn.length : 0), true);
+    // POP to memory computes its address with the rsp behind the pop.
+    const popped = insn.encoded.row.name === 'pop' && m.base === 4 ? insn.rawSize : 0;
+    view.setInt32(record + RECORD.disp, m.disp + (rip ? offset + insn.length : popped), true);
   }
 }
 

@@ -165,6 +165,9 @@ export function decode(bytes: Uint8Array, start: number, mode: 64 | 32): Instruc
     reg = group | ((rex & 4) << 1);
     rm = (modrm & 7) | ((rex & 1) << 3);
     const mod = modrm >> 6;
+    // MOV with a segment register that is not there, or to CS.
+    if (map === 0 && (opcode === 0x8c || opcode === 0x8e) && (group > 5 || (opcode === 0x8e && group === 1)))
+      return 'invalid';
     // MOV to and from control registers ignores mod.
     const registerForm = mod === 3 || (map === 1 && opcode >= 0x20 && opcode <= 0x23);
     if (!registerForm) {

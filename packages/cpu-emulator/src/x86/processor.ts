@@ -1,8 +1,10 @@
 import { InvariantError } from '@xenolith/host-interface';
 import {
+  FAULT_NOT_CANONICAL,
   FRAME,
   FRAME_FLAG_CODE,
   JUMP_CACHE,
+  JUMP_CACHE_ENTRIES,
   type MachineMemory,
   MMU,
   PAGE_SIZE,
@@ -27,6 +29,7 @@ import { x86Instances } from './instances.js';
 import { interpreterBytes } from './interpreter-bytes.js';
 import { type OperandSource, privilegedInstruction } from './privileged.js';
 import { X86Registers } from './registers.js';
+import { isStackAccess } from './stack-fault.js';
 import { FLAG, STATE } from './state.js';
 
 interface InterpreterExports {
@@ -87,7 +90,7 @@ export class X86Processor implements Processor {
       machine,
       x86Instances().micro.stale,
       (page) => this.#exports.forgetWrites(page),
-      () => this.bytes.fill(0xff, JUMP_CACHE, JUMP_CACHE + 4096 * 16),
+      () => this.#forgetJumps(),
     );
     this.#builder = new BlockBuilder(machine, this.#cache);
     this.view.setUint32(MMU.frames, machine.frames, true);
@@ -109,7 +112,7 @@ export class X86Processor implements Processor {
   run(budget: number): ExitKind {
     const { view } = this;
     view.setUint32(ENGINE.pauses, PAUSE_LIMIT, true);
-    view.setUint32(ENGINE.mode, view.getUint32(STATE.long, true), true);
+    this.#enterMode();
     this.retired = 0;
     for (;;) {
       const trap = (view.getUint32(STATE.systemFlags, true) & FLAG.tf) !== 0;
@@ -126,13 +129,29 @@ export class X86Processor implements Processor {
         case RUN.fault:
           return this.#fault();
         case RUN.pause:
+          // Left behind an instruction: it set TF, or it was one PAUSE too many.
+          if (trap) return this.#exception(1, -1);
+          if (view.getUint32(STATE.systemFlags, true) & FLAG.tf) break;
           return Exit.pause;
         default: {
           const exit = this.#instructionExit();
           if (exit !== undefined) return exit;
+          if (trap) return this.#exception(1, -1);
         }
       }
     }
+  }
+
+  /** The mode that code is decoded for; addresses of the other mode's code are no longer known. */
+  #enterMode(): void {
+    const mode = this.view.getUint32(STATE.long, true);
+    if (mode === this.view.getUint32(ENGINE.mode, true)) return;
+    this.view.setUint32(ENGINE.mode, mode, true);
+    this.#forgetJumps();
+  }
+
+  #forgetJumps(): void {
+    this.bytes.fill(0xff, JUMP_CACHE, JUMP_CACHE + JUMP_CACHE_ENTRIES * 16);
   }
 
   #exception(vector: number, errorCode: number): ExitKind {
@@ -142,11 +161,17 @@ export class X86Processor implements Processor {
   }
 
   #fault(): ExitKind {
-    this.cr2 = this.view.getBigUint64(MMU.faultAddress, true);
-    return this.#exception(
-      this.view.getUint32(MMU.faultVector, true),
-      this.view.getInt32(MMU.faultCode, true),
-    );
+    const vector = this.view.getUint32(MMU.faultVector, true);
+    const code = this.view.getInt32(MMU.faultCode, true);
+    const address = this.view.getBigUint64(MMU.faultAddress, true);
+    if (vector === FAULT_NOT_CANONICAL) {
+      const insn = this.#instructionAt(this.regs.rip);
+      const stack =
+        typeof insn === 'object' && isStackAccess(insn, address, (i) => this.#operands.address(i));
+      return this.#exception(stack ? 12 : 13, 0);
+    }
+    this.cr2 = address;
+    return this.#exception(vector, code);
   }
 
   /** The interpreter stopped in front of an instruction. Undefined: it was done here. */
@@ -324,6 +349,7 @@ export class X86Processor implements Processor {
       this.view.setBigUint64(table + slot, page | asid, true);
       this.view.setInt32(table + slot + 8, addend, true);
     }
+    this.#enterMode();
     const result = this.#exports.run(1);
     const done = result === RUN.budget;
     this.flushPage(page);

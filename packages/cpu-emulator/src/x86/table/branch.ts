@@ -2,7 +2,7 @@ import { type I32, type I64, i32, i64 } from '@xenolith/wasm-builder';
 import { zeroExtend } from '../flags.js';
 import { type Row, row } from '../row.js';
 import type { Context } from '../semantics.js';
-import { REG, STATE } from '../state.js';
+import { FLAG, REG, STATE } from '../state.js';
 
 /** LOOPNE, LOOPE, LOOP: rcx counts down and is compared whole in 64-bit code. */
 const loop =
@@ -47,7 +47,9 @@ const iret = (cx: Context): void => {
   const [rip, cs, flags, rsp, ss] = [0, 1, 2, 3, 4].map((i) =>
     cx.load(i64.add(frame, i64.const(8 * i)), 8),
   ) as [I64, I64, I64, I64, I64];
-  f.if(i32.eqz(i32.and(same(cs, 1), same(ss, 2))), () => cx.site.exit());
+  // Neither is single stepping begun here.
+  const stays = i32.and(same(cs, 1), same(ss, 2));
+  f.if(i32.or(i32.eqz(stays), i32.and(i32.wrap(flags), i32.const(FLAG.tf))), () => cx.site.exit());
   cx.setRflags(i32.wrap(flags), 8);
   cx.setGpr(REG.rsp, rsp);
   cx.jump(rip);

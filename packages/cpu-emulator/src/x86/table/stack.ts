@@ -4,8 +4,11 @@ import type { Context } from '../semantics.js';
 import { ARITHMETIC_FLAGS, FLAG, REG, STATE } from '../state.js';
 
 const popf = (cx: Context): void => {
-  cx.setRflags(cx.f.let(i32.wrap(cx.top(cx.size))), cx.size);
+  const flags = cx.f.let(i32.wrap(cx.top(cx.size)));
+  cx.setRflags(flags, cx.size);
   cx.drop(i64.const(cx.size));
+  // Single stepping begins behind the next instruction, which the processor runs alone.
+  cx.f.if(i32.and(flags, i32.const(FLAG.tf)), () => cx.site.exitAfter());
 };
 
 export const stack: Row[] = [
@@ -26,21 +29,15 @@ export const stack: Row[] = [
     'pop',
     ['8f/0 Ev'],
     (cx) => {
-      if (!cx.isMemory(0)) {
-        const v = cx.top(cx.size);
+      // An address with rsp is meant behind the pop: the block builder has moved its displacement.
+      const v = cx.top(cx.size);
+      if (cx.isMemory(0)) {
+        cx.write(0, v);
+        cx.drop(i64.const(cx.size));
+      } else {
         cx.drop(i64.const(cx.size));
         cx.write(0, v);
-        return;
       }
-      // The address is computed with the rsp behind the pop; a fault must leave rsp as it was.
-      const { f } = cx;
-      const v = cx.top(cx.size);
-      const old = f.let(cx.gpr(REG.rsp));
-      cx.drop(i64.const(cx.size));
-      const address = f.let(cx.address(0));
-      cx.setGpr(REG.rsp, old);
-      cx.storeTo(address, cx.size, v);
-      cx.drop(i64.const(cx.size));
     },
     { default64: true },
   ),
