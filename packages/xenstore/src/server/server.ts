@@ -2,21 +2,20 @@ import { DOMID_FIRST_RESERVED, XENSTORE_PAYLOAD_MAX, XS_ERROR, xsdErrors } from 
 import { XenstoreError } from '../errors.js';
 import { ownerOf, type StoredPermission, type StoreNode } from '../store/node.js';
 import { childPath } from '../store/path.js';
-import { READ } from '../store/permissions.js';
 import { Store } from '../store/store.js';
 import type { Message } from '../wire/message.js';
 import { toBytes } from '../wire/text.js';
-import { type Actor, rightsOf, serverActor } from './actor.js';
+import { type Actor, serverActor } from './actor.js';
 import { checkStore } from './check-store.js';
 import { type ConnectionHost, ServerConnection, type ServerTransport } from './connection.js';
 import { Domains } from './domains.js';
+import { Events } from './events.js';
 import { handlers } from './handlers.js';
 import { NodeOperations } from './node-operations.js';
 import { defaultQuotas, type Quotas } from './quotas.js';
 import { Request, type ServerCore } from './request.js';
 import { Transaction } from './transaction.js';
 import { DirectView, type NodeView } from './view.js';
-import { matches, maySeeChange, pathForClient } from './watches.js';
 
 /** Sees each message that comes in, and each that is queued to go out. */
 export type MessageListener = (
@@ -53,6 +52,7 @@ export class XenstoreServer implements ConnectionHost {
   readonly quotas: Quotas;
   private readonly core: ServerCore;
   private readonly direct: DirectView;
+  private readonly events: Events;
   private readonly connections = new Set<ServerConnection>();
   private readonly requests: { connection: ServerConnection; message: Message }[] = [];
   private readonly withOutput = new Set<ServerConnection>();
@@ -83,6 +83,7 @@ export class XenstoreServer implements ConnectionHost {
       },
       print: (text) => options.onLog?.(text),
     };
+    this.events = new Events(this.connections, this.direct, this.core.special);
     domains.add(0).nodes = 1;
     store.set('/', { value: new Uint8Array(0), children: [], permissions: special });
     this.operations(serverActor, this.direct).mkdir('/tool/xenstored');
@@ -103,7 +104,7 @@ export class XenstoreServer implements ConnectionHost {
       if (domain.connection) throw new RangeError(`Domain ${domid} is connected already.`);
       domain.connection = connection;
       domain.shutdown = false;
-      this.fireSpecial('@introduceDomain');
+      this.events.fireSpecial('@introduceDomain');
       this.flush();
     }
     return connection;
@@ -114,7 +115,7 @@ export class XenstoreServer implements ConnectionHost {
     const domain = this.core.domains.get(domid);
     if (!domain?.connection || domain.shutdown) return;
     domain.shutdown = true;
-    this.fireSpecial('@releaseDomain');
+    this.events.fireSpecial('@releaseDomain');
     this.flush();
   }
 
@@ -197,7 +198,7 @@ export class XenstoreServer implements ConnectionHost {
     connection.transactions.delete(id);
     if (!commit) return;
     for (const { path, exact, oldPermissions } of transaction.commit()) {
-      this.fire(path, undefined, exact, oldPermissions);
+      this.events.fire(path, undefined, exact, oldPermissions);
     }
   }
 
@@ -224,7 +225,7 @@ export class XenstoreServer implements ConnectionHost {
       special.set(name, [heir, ...others.filter((p) => p.domid !== domid)]);
     }
     domains.delete(domid);
-    if (connection) this.fireSpecial('@releaseDomain');
+    if (connection) this.events.fireSpecial('@releaseDomain');
   }
 
   /** Removes what a domain owned, with all that others put below it. */
@@ -243,30 +244,9 @@ export class XenstoreServer implements ConnectionHost {
       oldPermissions?: readonly StoredPermission[],
     ) => {
       if (transaction) transaction.queueEvent(path, exact);
-      else this.fire(path, node, exact, oldPermissions);
+      else this.events.fire(path, node, exact, oldPermissions);
     };
     return new NodeOperations(view, actor, this.core.domains, this.quotas, changed);
-  }
-
-  private fire(
-    path: string,
-    node: StoreNode | undefined,
-    exact: boolean,
-    oldPermissions: readonly StoredPermission[] | undefined,
-  ): void {
-    for (const connection of this.connections) {
-      const hits = connection.watches.filter((watch) => matches(watch, path, exact));
-      if (hits.length === 0 || !maySeeChange(connection, this.direct, path, node, oldPermissions)) continue;
-      for (const watch of hits) connection.sendEvent(pathForClient(watch, path), watch.token);
-    }
-  }
-
-  private fireSpecial(name: '@introduceDomain' | '@releaseDomain'): void {
-    for (const connection of this.connections) {
-      if (!(rightsOf(connection, this.core.special.get(name)!) & READ)) continue;
-      for (const watch of connection.watches)
-        if (watch.path === name) connection.sendEvent(name, watch.token);
-    }
   }
 
   /** Lets transports send; what they cause is answered before this returns. */

@@ -73,7 +73,7 @@ export class RingConnection implements ServerTransport {
     } finally {
       this.pumping = false;
     }
-    if (moved && this.live) this.options.notify();
+    if (moved && connection.open && this.live) this.options.notify();
   }
 
   /** @returns whether bytes moved in either direction */
