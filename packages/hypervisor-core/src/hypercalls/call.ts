@@ -12,6 +12,8 @@ export interface Call {
   readonly guest: CurrentGuestAccess;
   /** The arguments as the guest passed them: RDI, RSI, RDX, R10, R8, R9. */
   readonly args: readonly bigint[];
+  /** Makes another hypercall for the same caller (multicall), to its end even if it would go on later. */
+  make(number: number, args: readonly bigint[]): number | bigint;
 }
 
 /** Result for RAX: a number (−errno on failure), or a bigint where 53 bits do not do. */

@@ -1,6 +1,5 @@
 import { __HYPERVISOR_iret, __HYPERVISOR_multicall, EFAULT, EINVAL, MulticallEntry } from '@xenolith/xen-abi';
 import { type Call, u32, u64 } from './call.js';
-import { makeHypercall } from './table.js';
 
 const { offset, size } = MulticallEntry;
 
@@ -16,7 +15,7 @@ export function multicall(call: Call): number | bigint {
     if (!entry) return -EFAULT;
     const op = Number(BigInt.asUintN(32, entry.getBigUint64(offset.op, true)));
     const args = [0, 1, 2, 3, 4, 5].map((n) => entry.getBigUint64(offset.args + n * 8, true));
-    const result = op === __HYPERVISOR_multicall ? -EINVAL : makeHypercall(hv, vcpu, op, args, true);
+    const result = op === __HYPERVISOR_multicall ? -EINVAL : call.make(op, args);
     if (op === __HYPERVISOR_iret) return result;
     if (!guest.writeU64(at + BigInt(offset.result), BigInt.asUintN(64, BigInt(result)))) return -EFAULT;
     if (domain.stopped || !vcpu.runnable) {

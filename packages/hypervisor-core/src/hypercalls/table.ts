@@ -2,7 +2,7 @@ import * as abi from '@xenolith/xen-abi';
 import { GPR } from '../arch/x86.js';
 import type { Vcpu } from '../domain/vcpu.js';
 import type { Hypervisor } from '../hypervisor.js';
-import type { Handler } from './call.js';
+import type { Call, Handler } from './call.js';
 import { consoleIo } from './console-io.js';
 import { eventChannelOp, eventChannelOpCompat } from './event-channel-op.js';
 import { grantTableOp } from './grant-table-op.js';
@@ -131,7 +131,14 @@ export function makeHypercall(
   const hypercall = HYPERCALLS.get(number);
   let result: number | bigint;
   if (hypercall) {
-    const call = { hv, vcpu, domain: vcpu.domain, guest: hv.access, args };
+    const call: Call = {
+      hv,
+      vcpu,
+      domain: vcpu.domain,
+      guest: hv.access,
+      args,
+      make: (other, otherArgs) => makeHypercall(hv, vcpu, other, otherArgs, true),
+    };
     result = hypercall.handler(call);
     while (nested && result === RESTART) {
       const rest = hv.memory.takeContinuation();
