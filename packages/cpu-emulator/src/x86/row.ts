@@ -76,7 +76,7 @@ export function parseEncoding(text: string): Encoding {
   let mapName = '';
   while (
     words.length > 1 &&
-    (words[0] === '0f' || (mapName === '0f' && (words[0] === '38' || words[0] === '3a')))
+    ((mapName === '' && words[0] === '0f') || (mapName === '0f' && (words[0] === '38' || words[0] === '3a')))
   ) {
     mapName += words.shift();
   }

@@ -6,6 +6,9 @@ import { flagControl } from './flag-control.js';
 import { move } from './move.js';
 import { multiply } from './multiply.js';
 import { shift } from './shift.js';
+import { sseFloat } from './sse-float.js';
+import { sseInteger } from './sse-integer.js';
+import { sseMove } from './sse-move.js';
 import { stack } from './stack.js';
 import { string } from './string.js';
 import { system } from './system.js';
@@ -20,6 +23,9 @@ export const rows: readonly Row[] = [
   ...move,
   ...multiply,
   ...shift,
+  ...sseFloat,
+  ...sseInteger,
+  ...sseMove,
   ...stack,
   ...string,
   ...system,

@@ -1,0 +1,72 @@
+import { type I32, type I64, i32, i64, type V128, v128, v128op } from '@xenolith/wasm-builder';
+import { type Row, row } from '../row.js';
+import { type Context, loadSized } from '../semantics.js';
+
+/** What every vector row shares: it is refused while CR0.TS is set. */
+export const VECTOR = { fpu: true } as const;
+
+/** Operand `i`, 16 bytes; memory must be aligned to 16 unless `unaligned`. */
+export function source(cx: Context, i: number, unaligned = false): V128 {
+  if (cx.isMemory(i) && !unaligned) {
+    const address = cx.f.let(cx.address(i));
+    cx.requireAligned(address, 16);
+    return cx.f.let(v128.load(cx.readable(address, 16)));
+  }
+  return cx.readVector(i);
+}
+
+/** Operand `i` as the low 4 or 8 bytes of a vector; from memory the rest is zero, from a register it is what is there. */
+export function scalar(cx: Context, i: number): V128 {
+  if (!cx.isMemory(i)) return cx.readVector(i);
+  const size = cx.sizeOf(i);
+  const host = cx.readable(cx.address(i), size);
+  return cx.f.let(size === 4 ? v128.load32_zero(host) : v128.load64_zero(host));
+}
+
+export function setVector(cx: Context, i: number, value: V128): void {
+  cx.f.storeV128(cx.slot(i), 0, value);
+}
+
+/** The low `bytes` of `low`, the rest of `rest`. */
+export function mergeLow(low: V128, rest: V128, bytes: number): V128 {
+  return v128.shuffle(
+    low,
+    rest,
+    Array.from({ length: 16 }, (_, i) => (i < bytes ? i : 16 + i)),
+  );
+}
+
+/** A general value of an operand that may be memory of `size` bytes or an XMM register's low lane. */
+export function lowLane(cx: Context, i: number, size: 4 | 8): I64 {
+  if (cx.isMemory(i)) return cx.load(cx.address(i), size);
+  return cx.f.let(loadSized(size, cx.slot(i)));
+}
+
+type Binary = (a: V128, b: V128, cx: Context) => V128;
+
+/** dst = op(dst, src) on whole registers: the shape of most vector instructions. */
+export function packed(name: string, encoding: string, op: Binary): Row {
+  return row(
+    name,
+    [`${encoding} Vx,Wx`],
+    (cx) => {
+      const b = source(cx, 1);
+      const a = cx.readVector(0);
+      setVector(cx, 0, op(a, b, cx));
+    },
+    VECTOR,
+  );
+}
+
+/** The same where the operation is one WebAssembly instruction. */
+export const plain = (name: string, encoding: string, opcode: number): Row =>
+  packed(name, encoding, (a, b) => v128op(opcode, a, b));
+
+/** dst = op(src) */
+export function unary(name: string, encoding: string, op: (v: V128, cx: Context) => V128): Row {
+  return row(name, [`${encoding} Vx,Wx`], (cx) => setVector(cx, 0, op(source(cx, 1), cx)), VECTOR);
+}
+
+export const imm = (cx: Context): I32 => i32.wrap(cx.imm());
+export const splat64 = (v: bigint): V128 => v128op(18, i64.const(v));
+export const splat32 = (v: number): V128 => v128op(17, i32.const(v));
