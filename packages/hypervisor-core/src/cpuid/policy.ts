@@ -40,8 +40,10 @@ const LEAF1_EDX = bits(
   4, // TSC
   5, // MSR
   6, // PAE
+  7, // MCE
   8, // CMPXCHG8B
   9, // APIC
+  14, // MCA
   15, // CMOV
   16, // PAT
   19, // CLFLUSH
@@ -57,11 +59,13 @@ const LEAF7_EDX = bits(
   4, // FSRM
 );
 /** What AMD repeats from leaf 1, and SYSCALL, NX, RDTSCP, long mode. */
-const EXT1_EDX = bits(0, 2, 4, 5, 6, 8, 9, 11, 15, 16, 20, 23, 24, 27, 29);
+const EXT1_EDX = bits(0, 2, 4, 5, 6, 7, 8, 9, 11, 14, 15, 16, 20, 23, 24, 27, 29);
 const EXT1_ECX = bits(
   0, // LAHF in 64-bit mode
 );
 const EXT8_EBX = bits(
+  2, // FXSAVE and FXRSTOR always handle the x87 error pointers: kernels need not work around a leak
+  2, // FXSAVE and FXRSTOR always handle the error pointers
   14, // IBRS: SPEC_CTRL exists; nothing here speculates, so that writing it does nothing
   26, // SSB_NO
   29, // BTC_NO
