@@ -9,6 +9,7 @@ const images: [string, Uint8Array][] = [
   ['demo', kernels.demoKernel],
   ['fault', kernels.faultKernel],
   ['bench', kernels.benchKernel],
+  ['fuzz', kernels.fuzzKernel],
 ];
 
 describe('guest kernels', () => {

@@ -1,6 +1,7 @@
 import bench from './generated/bench.js';
 import demo from './generated/demo.js';
 import fault from './generated/fault.js';
+import fuzz from './generated/fuzz.js';
 import hello from './generated/hello.js';
 
 /** Images travel as base64 so that the package needs no files and no fetch, in Node and in browsers. */
@@ -17,3 +18,6 @@ export const faultKernel: Uint8Array = /* @__PURE__ */ decode(fault);
 
 /** Runs three computations between `BENCH-START name` and `BENCH-END name result nanoseconds` lines. */
 export const benchKernel: Uint8Array = /* @__PURE__ */ decode(bench);
+
+/** Makes random hypercalls, as its command line says: `seed=N calls=M`. For tests of the hypervisor. */
+export const fuzzKernel: Uint8Array = /* @__PURE__ */ decode(fuzz);
