@@ -24,12 +24,12 @@ const VENDOR: readonly [number, number, number] = [ascii('Auth'), ascii('cAMD'),
 /** Family 25 (0x19), model 0x21, stepping 0: family 15 + extended family 10. */
 const SIGNATURE = (10 << 20) | (2 << 16) | (15 << 8) | (1 << 4);
 
+/** SSE4.2 (bit 20) is for the day when the emulator has its string instructions. */
 const LEAF1_ECX = bits(
   0, // SSE3
   9, // SSSE3
   13, // CMPXCHG16B
   19, // SSE4.1
-  20, // SSE4.2
   23, // POPCNT
   30, // RDRAND
   31, // HYPERVISOR
