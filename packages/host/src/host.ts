@@ -1,5 +1,11 @@
 import { compileInterpreter, X86Processor } from '@xenolith/cpu-emulator';
-import { BadInputError, type HostInputs, type Logger, type TraceSink } from '@xenolith/host-interface';
+import {
+  BadInputError,
+  type HostInputs,
+  type Logger,
+  noTrace,
+  type TraceSink,
+} from '@xenolith/host-interface';
 import { type ClockMode, type Domain, Hypervisor, type Scheduler } from '@xenolith/hypervisor-core';
 import { MachineMemory } from '@xenolith/mmu';
 import { type EventLoop, LONGEST_SLEEP_MS, webEventLoop } from './event-loop.js';
@@ -7,6 +13,7 @@ import { type DomainConfig, type DomainHost, GuestDomain } from './guest-domain.
 import { fixedInputs, systemInputs } from './inputs.js';
 import { createNativeGuest, type NativeGuest } from './native-guest.js';
 import { PAGES_PER_MIB } from './pv-domain.js';
+import { Statistics } from './statistics.js';
 import { XenstoreService } from './xenstore-service.js';
 
 export interface HostOptions {
@@ -16,12 +23,14 @@ export interface HostOptions {
   clock?: ClockMode;
   /** Time and randomness. Default: this machine's; with the clock `virtual` a fixed date and fixed random bytes. */
   inputs?: HostInputs;
-  /** Default: one that works everywhere; for Node, `nodeEventLoop` of `@xenolith/host/node` is quicker. */
+  /** Default: one that works everywhere. */
   eventLoop?: EventLoop;
   /** Default: round robin. */
   scheduler?: Scheduler;
   trace?: TraceSink;
   log?: Logger;
+  /** Count exits and hypercalls (`host.statistics`); costs something at each hypercall. */
+  statistics?: boolean;
   /** Throw when a broken invariant of ours shows. For tests. */
   strict?: boolean;
   /** The interpreter from `compileInterpreter`, to share it between hosts. */
@@ -63,6 +72,8 @@ export class Host implements DomainHost {
   readonly hypervisor: Hypervisor;
   readonly dom0: NativeGuest;
   readonly xenstore: XenstoreService;
+  /** Only with the option `statistics`. */
+  readonly statistics: Statistics | undefined;
   private readonly eventLoop: EventLoop;
   private readonly guests = new Set<GuestDomain>();
   private readonly shutDown: { domain: Domain; code: number }[] = [];
@@ -74,13 +85,17 @@ export class Host implements DomainHost {
   constructor(machine: MachineMemory, interpreter: WebAssembly.Module, options: HostOptions) {
     const clock = options.clock ?? 'real';
     this.eventLoop = options.eventLoop ?? webEventLoop();
+    const processor = new X86Processor(machine, interpreter);
+    this.statistics = options.statistics ? new Statistics(options.trace ?? noTrace) : undefined;
+    this.statistics?.watch(processor);
+    const trace = this.statistics ?? options.trace;
     this.hypervisor = new Hypervisor({
-      processor: new X86Processor(machine, interpreter),
+      processor,
       machine,
       clock,
       inputs: options.inputs ?? (clock === 'virtual' ? fixedInputs() : systemInputs()),
       ...(options.scheduler && { scheduler: options.scheduler }),
-      ...(options.trace && { trace: options.trace }),
+      ...(trace && { trace }),
       ...(options.log && { log: options.log }),
       ...(options.strict !== undefined && { strict: options.strict }),
       onShutdown: (domain, code) => this.shutDown.push({ domain, code }),

@@ -6,4 +6,5 @@ export { loadKernel } from './kernel.js';
 export { createNativeGuest, type NativeGuest } from './native-guest.js';
 export { buildPv, type PvDomain, type PvDomainConfig } from './pv-domain.js';
 export type { DomainResult, ShutdownReason } from './result.js';
+export { type ExitName, Statistics } from './statistics.js';
 export { XenstoreService } from './xenstore-service.js';

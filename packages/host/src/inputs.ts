@@ -3,7 +3,7 @@ import type { HostInputs } from '@xenolith/host-interface';
 /** Time and randomness of the machine that we run on. Every run differs. */
 export function systemInputs(): HostInputs {
   return {
-    monotonicNs: () => performance.now() * 1e6,
+    monotonicNs: () => Math.floor(performance.now() * 1e6),
     wallclockNs: () => BigInt(Date.now()) * 1_000_000n,
     // Browsers give 64 KiB at once.
     randomFill(bytes) {

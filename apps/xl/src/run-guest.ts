@@ -1,0 +1,137 @@
+import { createHost, type DomainConfig, type DomainResult, type Host } from '@xenolith/host';
+import type { Logger, LogLevel, TraceClass, TraceSink } from '@xenolith/host-interface';
+import type { ClockMode } from '@xenolith/hypervisor-core';
+import { crashText } from './crash-text.js';
+import { nodeEventLoop } from './event-loop.js';
+import { ExitStatus } from './exit-status.js';
+import { statsText } from './stats-text.js';
+import { Terminal } from './terminal.js';
+import { traceLine } from './trace-text.js';
+
+/** The options that all commands have that run a guest, as commander gives them. */
+export interface RunOptions {
+  memory: number;
+  vcpus: number;
+  name: string;
+  clock: ClockMode;
+  timeout?: number;
+  onReboot: 'restart' | 'destroy';
+  trace?: ReadonlySet<TraceClass>;
+  stats?: boolean;
+  allowConsoleIo?: boolean;
+  log: LogLevel;
+}
+
+/** What is to be run; the kernel is found while the host is being made. */
+export interface GuestInput
+  extends Pick<DomainConfig, 'kernel' | 'ramdisk' | 'cmdline' | 'kernelPath' | 'ramdiskPath'> {
+  /** Console input to give instead of standard input. */
+  script?: Uint8Array;
+}
+
+const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
+
+/** Runs a guest on this terminal until something ends it. @returns the exit status @throws BadInputError */
+export async function runGuest(input: GuestInput, options: RunOptions): Promise<number> {
+  const stop = new AbortController();
+  let status: number | undefined;
+  const stopWith = (reason: number) => {
+    status ??= reason;
+    stop.abort();
+  };
+  let host: Host | undefined;
+  const { script, ...image } = input;
+  const terminal = new Terminal({
+    input: process.stdin,
+    output: process.stdout,
+    onInput: (bytes) => guest.sendConsole(bytes),
+    onLeave: () => stopWith(ExitStatus.left),
+    onOutputClosed: () => stopWith(ExitStatus.outputClosed),
+  });
+  host = await createHost({
+    memoryMiB: options.memory,
+    clock: options.clock,
+    eventLoop: nodeEventLoop,
+    log: logger(options.log, (line) => terminal.say(line)),
+    statistics: options.stats ?? false,
+    ...(options.trace && { trace: tracer(options.trace, terminal, () => host?.hypervisor.clock.now ?? 0) }),
+  });
+  const guest = host.createDomain({
+    ...image,
+    name: options.name,
+    memoryMiB: options.memory,
+    vcpus: options.vcpus,
+    onReboot: options.onReboot,
+    onConsole: (bytes) => terminal.write(bytes),
+    onConsoleRoom: () => terminal.resume(),
+    ...(options.allowConsoleIo && { onConsoleIo: (bytes: Uint8Array) => terminal.write(bytes) }),
+  });
+  if (script) guest.sendConsole(script);
+  else terminal.open();
+  const timer = options.timeout && setTimeout(() => stopWith(ExitStatus.timeout), options.timeout * 1000);
+  const start = performance.now();
+  try {
+    guest.unpause();
+    await host.run({ signal: stop.signal });
+  } finally {
+    clearTimeout(timer);
+    terminal.close();
+  }
+  const elapsed = (performance.now() - start) / 1000;
+  status = guest.result ? statusOf(guest.result) : (status ?? ExitStatus.internalError);
+  const last = lastWords(status, guest.result, options);
+  if (last) terminal.say(`xenolith: ${last}`);
+  if (options.stats) terminal.say(statsText(host, elapsed));
+  return status;
+}
+
+function statusOf({ reason }: DomainResult): number {
+  if (reason === 'poweroff') return ExitStatus.poweredOff;
+  if (reason === 'reboot') return ExitStatus.rebooted;
+  if (reason === 'suspend') return ExitStatus.suspended;
+  return ExitStatus.crashed;
+}
+
+/** What a person should be told beside the guest's own words. */
+function lastWords(
+  status: number,
+  result: DomainResult | undefined,
+  options: RunOptions,
+): string | undefined {
+  switch (status) {
+    case ExitStatus.crashed:
+      return result && crashText(result);
+    case ExitStatus.timeout:
+      return `the guest was still running after ${options.timeout} s (--timeout)`;
+    case ExitStatus.rebooted:
+      return 'the guest rebooted (--on-reboot destroy)';
+    case ExitStatus.suspended:
+      return 'the guest suspended itself; it cannot be resumed';
+    case ExitStatus.left:
+      return 'you left; the guest is gone';
+    default:
+      return undefined;
+  }
+}
+
+function logger(level: LogLevel, say: (line: string) => void): Logger {
+  const lowest = LEVELS.indexOf(level);
+  const said = new Set<string>();
+  return {
+    log(at, part, message) {
+      // A crash is told at the end, with all that is known of it.
+      if (part === 'domain' && at === 'error') return;
+      if (LEVELS.indexOf(at) < lowest || said.has(message)) return;
+      // A guest that does the same wrong thing all the time is worth one line.
+      if (said.size < 1000) said.add(message);
+      say(`xenolith: ${part}: ${message}`);
+    },
+  };
+}
+
+function tracer(classes: ReadonlySet<TraceClass>, terminal: Terminal, now: () => number): TraceSink {
+  return {
+    wants: (cls) => classes.has(cls),
+    emit: (event) => terminal.say(traceLine(event, now())),
+  };
+}

@@ -1,0 +1,129 @@
+import type { ReadStream, WriteStream } from 'node:tty';
+
+/** Ctrl-] as telnet and `xl console` have it. */
+const LEAVE = 0x1d;
+const ESCAPE = 0x1b;
+const NEWLINE = 0x0a;
+/** Attributes off, cursor shown: what a guest that stops in the middle may have left. */
+const TIDY = '\x1b[0m\x1b[?25h';
+
+export interface TerminalOptions {
+  input: NodeJS.ReadStream;
+  output: NodeJS.WriteStream;
+  /** Console input from the person, or from a pipe. @returns how many bytes were taken */
+  onInput(bytes: Uint8Array): number;
+  /** Ctrl-] was typed. */
+  onLeave(): void;
+  /** Nobody reads the output any more. */
+  onOutputClosed(): void;
+}
+
+const ENDING_SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+
+/**
+ * The guest's console on standard input and output. A terminal is in raw mode between `open` and `close`; it is given
+ * back however the process ends. Input that is no terminal is passed on as it comes; its end means nothing.
+ */
+export class Terminal {
+  private raw = false;
+  private opened = false;
+  private sawEscape = false;
+  private lineOpen = false;
+  private unsent: Uint8Array = new Uint8Array(0);
+
+  constructor(private readonly options: TerminalOptions) {}
+
+  /** Whether a person is typing. */
+  get interactive(): boolean {
+    return this.options.input.isTTY === true;
+  }
+
+  open(): void {
+    const { input, output } = this.options;
+    this.opened = true;
+    output.on('error', this.onOutputError);
+    if (this.interactive) {
+      (input as ReadStream).setRawMode(true);
+      this.raw = true;
+    }
+    process.on('exit', this.onExit);
+    for (const signal of Object.keys(ENDING_SIGNALS)) process.on(signal, this.onSignal);
+    input.on('data', this.onData);
+    // Where standard input is closed or broken, there is just no input.
+    input.on('error', ignore);
+  }
+
+  /** Bytes from the guest, as they are. */
+  write(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.sawEscape ||= bytes.includes(ESCAPE);
+    this.lineOpen = bytes.at(-1) !== NEWLINE;
+    this.options.output.write(bytes);
+  }
+
+  /** A line for the person, on standard error. */
+  say(line: string): void {
+    const both = (this.options.output as WriteStream).isTTY && process.stderr.isTTY;
+    if (both && this.lineOpen) process.stderr.write('\r\n');
+    if (both) this.lineOpen = false;
+    process.stderr.write(this.raw ? `${line.replaceAll('\n', '\r\n')}\r\n` : `${line}\n`);
+  }
+
+  /** The guest takes input again. */
+  resume(): void {
+    if (!this.opened) return;
+    const waiting = this.unsent;
+    this.unsent = new Uint8Array(0);
+    if (waiting.length > 0) this.pass(waiting);
+    if (this.unsent.length === 0) this.options.input.resume();
+  }
+
+  /** Gives the terminal back. */
+  close(): void {
+    if (!this.opened) return;
+    this.opened = false;
+    const { input } = this.options;
+    input.off('data', this.onData);
+    input.pause();
+    process.off('exit', this.onExit);
+    for (const signal of Object.keys(ENDING_SIGNALS)) process.off(signal, this.onSignal);
+    this.restore();
+  }
+
+  private restore(): void {
+    if (this.raw) {
+      (this.options.input as ReadStream).setRawMode(false);
+      this.raw = false;
+    }
+    const { output } = this.options;
+    if (!(output as WriteStream).isTTY) return;
+    if (this.sawEscape) output.write(TIDY);
+    if (this.lineOpen) output.write('\r\n');
+    this.sawEscape = this.lineOpen = false;
+  }
+
+  private readonly onData = (bytes: Buffer): void => {
+    const leave = this.interactive ? bytes.indexOf(LEAVE) : -1;
+    this.pass(leave < 0 ? bytes : bytes.subarray(0, leave));
+    if (leave >= 0) this.options.onLeave();
+  };
+
+  private pass(bytes: Uint8Array): void {
+    const taken = this.options.onInput(bytes);
+    if (taken === bytes.length) return;
+    const rest = bytes.slice(taken);
+    // What a person types into a guest that has not read 64 KiB is lost; a pipe waits.
+    if (this.interactive) return;
+    this.unsent = rest;
+    this.options.input.pause();
+  }
+
+  private readonly onOutputError = (): void => this.options.onOutputClosed();
+  private readonly onExit = (): void => this.restore();
+  private readonly onSignal = (signal: string): void => {
+    this.close();
+    process.exit(128 + ENDING_SIGNALS[signal as keyof typeof ENDING_SIGNALS]);
+  };
+}
+
+const ignore = (): void => {};
