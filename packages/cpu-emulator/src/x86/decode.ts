@@ -226,7 +226,8 @@ export function decode(bytes: Uint8Array, start: number, mode: 64 | 32): Instruc
     }
   }
 
-  if (lock && !(options.lock && memory)) return 'invalid';
+  // LOCK wants a row that allows it and memory as the destination.
+  if (lock && !(options.lock && memory && 'EM'.includes(encoding.operands[0]!.kind))) return 'invalid';
   return {
     encoded,
     length: at - start,

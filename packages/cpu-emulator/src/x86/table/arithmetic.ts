@@ -102,7 +102,8 @@ const cmpxchg = (cx: Context): void => {
     equal,
     () => place.set(source),
     () => {
-      place.set(place.value);
+      // Memory is written back; a register stays as it is, the upper half of a 32-bit one too.
+      if (cx.isMemory(0)) place.set(place.value);
       cx.setGpr(REG.rax, place.value, size);
     },
   );

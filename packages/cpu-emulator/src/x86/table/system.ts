@@ -22,7 +22,7 @@ export const system: Row[] = [
     nothing,
     { addressOnly: true },
   ),
-  row('prefetch', ['0f 18 Ev', '0f 0d Ev'], nothing, { addressOnly: true }),
+  row('prefetch', ['0f 18 Ev', '0f 0dm Ev'], nothing, { addressOnly: true }),
   row('fence', ['0f ae/5r', '0f ae/6r', '0f ae/7r'], nothing),
   row('clflush', ['0f ae/7m Mb', '66 0f ae/7m Mb', '66 0f ae/6m Mb'], (cx) => void cx.read(0)),
   row('pause', ['f3 90'], (cx) => {

@@ -1,0 +1,93 @@
+/**
+ * What one vector starts from, and what it leaves: registers and a window of memory, laid out as `struct state` of
+ * tooling/vectors/harness.c, which also fixes the linear addresses.
+ */
+export const CODE_PAGES = 0x20000;
+export const CODE_SIZE = 0x2000;
+export const DATA_PAGES = 0x40000;
+export const DATA_SIZE = 0x2000;
+/** The window straddles the border between the two data pages. */
+export const WINDOW = DATA_PAGES + 0x1000 - 192;
+export const WINDOW_SIZE = 512;
+/** The window's first part is for data, the rest for the stack. */
+export const STACK = WINDOW + 384;
+
+const OFFSET = {
+  code: 0,
+  codeLength: 32,
+  mode: 36,
+  rip: 40,
+  gpr: 48,
+  rflags: 176,
+  mxcsr: 184,
+  vector: 188,
+  error: 192,
+  xmm: 200,
+  memory: 456,
+} as const;
+export const STATE_BYTES = OFFSET.memory + WINDOW_SIZE;
+/** From here to the XMM registers stands what is not compared bit by bit. */
+export const RFLAGS_OFFSET = OFFSET.rflags;
+
+export class VectorState {
+  readonly view: DataView;
+
+  constructor(readonly bytes: Uint8Array = new Uint8Array(STATE_BYTES)) {
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, STATE_BYTES);
+  }
+
+  copy(): VectorState {
+    return new VectorState(this.bytes.slice());
+  }
+
+  get code(): Uint8Array {
+    return this.bytes.subarray(OFFSET.code, OFFSET.code + this.view.getUint32(OFFSET.codeLength, true));
+  }
+  set code(code: Uint8Array) {
+    this.bytes.set(code, OFFSET.code);
+    this.view.setUint32(OFFSET.codeLength, code.length, true);
+  }
+  get mode(): 64 | 32 {
+    return this.view.getUint32(OFFSET.mode, true) as 64 | 32;
+  }
+  set mode(mode: 64 | 32) {
+    this.view.setUint32(OFFSET.mode, mode, true);
+  }
+  get rip(): number {
+    return Number(this.view.getBigUint64(OFFSET.rip, true));
+  }
+  set rip(rip: number) {
+    this.view.setBigUint64(OFFSET.rip, BigInt(rip), true);
+  }
+  gpr(n: number): bigint {
+    return this.view.getBigUint64(OFFSET.gpr + 8 * n, true);
+  }
+  setGpr(n: number, v: bigint): void {
+    this.view.setBigUint64(OFFSET.gpr + 8 * n, v, true);
+  }
+  get rflags(): number {
+    return this.view.getUint32(OFFSET.rflags, true);
+  }
+  set rflags(v: number) {
+    this.view.setUint32(OFFSET.rflags, v, true);
+  }
+  get mxcsr(): number {
+    return this.view.getUint32(OFFSET.mxcsr, true);
+  }
+  set mxcsr(v: number) {
+    this.view.setUint32(OFFSET.mxcsr, v, true);
+  }
+  /** 3 when the piece ran to its end, or the exception that it raised. */
+  get vector(): number {
+    return this.view.getUint32(OFFSET.vector, true);
+  }
+  set vector(v: number) {
+    this.view.setUint32(OFFSET.vector, v, true);
+  }
+  get xmm(): Uint8Array {
+    return this.bytes.subarray(OFFSET.xmm, OFFSET.xmm + 256);
+  }
+  get memory(): Uint8Array {
+    return this.bytes.subarray(OFFSET.memory);
+  }
+}

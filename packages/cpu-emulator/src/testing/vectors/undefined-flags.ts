@@ -1,0 +1,65 @@
+import { FLAG } from '../../x86/state.js';
+import type { Form } from './forms.js';
+import type { VectorState } from './state.js';
+
+const { cf, pf, af, zf, sf, of } = FLAG;
+const ALL = cf | pf | af | zf | sf | of;
+/** Arithmetic flags and DF: what vectors compare. */
+export const COMPARED_FLAGS = ALL | FLAG.df;
+
+/** Flags that an instruction leaves undefined whatever its operands are (AMD APM volume 3; Intel SDM volume 2). */
+const ALWAYS: Record<string, number> = {
+  and: af,
+  or: af,
+  xor: af,
+  test: af,
+  mul: sf | zf | af | pf,
+  imul: sf | zf | af | pf,
+  div: ALL,
+  idiv: ALL,
+  bsf: cf | of | sf | af | pf,
+  bsr: cf | of | sf | af | pf,
+  bt: of | sf | af | pf,
+  bts: of | sf | af | pf,
+  btr: of | sf | af | pf,
+  btc: of | sf | af | pf,
+  tzcnt: of | sf | af | pf,
+  lzcnt: of | sf | af | pf,
+};
+
+/** Shifts and rotates: by the masked count and the operand's width in bits. */
+const BY_COUNT: Record<string, (count: number, width: number) => number> = {
+  shl: (n, width) => af | (n === 1 ? 0 : of) | (n >= width ? cf : 0),
+  shr: (n, width) => af | (n === 1 ? 0 : of) | (n >= width ? cf : 0),
+  sar: (n) => af | (n === 1 ? 0 : of),
+  rol: (n) => (n === 1 ? 0 : of),
+  ror: (n) => (n === 1 ? 0 : of),
+  rcl: (n) => (n === 1 ? 0 : of),
+  rcr: (n) => (n === 1 ? 0 : of),
+  shld: (n, width) => (n > width ? ALL : af | (n === 1 ? 0 : of)),
+  shrd: (n, width) => (n > width ? ALL : af | (n === 1 ? 0 : of)),
+};
+
+/** The count of a shift, masked as the processor does it; 0 changes no flag. */
+export function shiftCount(form: Form, before: VectorState): number {
+  const kind = form.encoded.encoding.operands.at(-1)!.kind;
+  const raw = kind === '1' ? 1 : kind === 'C' ? Number(before.gpr(1) & 0xffn) : before.code.at(-1)!;
+  return raw & (widthOf(form) === 64 ? 63 : 31);
+}
+
+const widthOf = (form: Form): number => (form.encoded.encoding.operands[0]!.size === 'b' ? 8 : form.size * 8);
+
+/** Mask of the flags that the manuals leave open after this instruction on this input. */
+export function undefinedFlags(form: Form, before: VectorState): number {
+  const { name } = form.encoded.row;
+  const byCount = BY_COUNT[name];
+  if (!byCount) return ALWAYS[name] ?? 0;
+  const count = shiftCount(form, before);
+  return count === 0 ? 0 : byCount(count, widthOf(form));
+}
+
+/** SHLD and SHRD by more than a 16-bit operand holds leave the result itself undefined. */
+export function undefinedResult(form: Form, before: VectorState): boolean {
+  const { name } = form.encoded.row;
+  return (name === 'shld' || name === 'shrd') && shiftCount(form, before) > widthOf(form);
+}
