@@ -157,6 +157,7 @@ export class BlockBuilder {
       if (simple) this.#setAddress(record, simple, insn, offset);
       else view.setUint16(record + RECORD.rm, ENGINE.temp, true);
     } else {
+      view.setUint8(record + RECORD.scale, insn.addressSize);
       // The accumulator stands in for ModRM.rm in the short forms.
       const accumulator = specs.some((o) => o.kind === 'A') && !specs.some((o) => o.kind === 'O');
       const rm = accumulator

@@ -121,8 +121,9 @@ export function privilegedInstruction(
 function farThroughMemory(insn: Instruction, from: OperandSource): PrivilegedInstruction | undefined {
   const address = from.address(insn);
   const offset = from.read(address, insn.rawSize);
+  if (offset === undefined) return undefined;
   const selector = from.read(address + BigInt(insn.rawSize), 2);
-  if (offset === undefined || selector === undefined) return undefined;
+  if (selector === undefined) return undefined;
   const op = insn.encoded.row.name === 'jmp' ? 'farJump' : 'farCall';
   return { op, operandSize: insn.rawSize, selector: Number(selector), offset, pop: 0 };
 }

@@ -273,10 +273,11 @@ export class X86Processor implements Processor {
     },
     read: (address, size) => {
       let value = 0n;
-      for (let i = size - 1; i >= 0; i--) {
+      // Upwards, so that a fault names the first byte that is not there.
+      for (let i = 0; i < size; i++) {
         const host = this.translate(BigInt.asUintN(64, address + BigInt(i)), 0);
         if (host < 0) return undefined;
-        value = (value << 8n) | BigInt(this.bytes[host]!);
+        value |= BigInt(this.bytes[host]!) << BigInt(8 * i);
       }
       return value;
     },
