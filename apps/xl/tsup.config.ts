@@ -10,6 +10,8 @@ export default defineConfig({
   noExternal: [/./],
   splitting: true,
   // Commander is CommonJS and requires Node's modules.
-  banner: { js: "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",
+  },
   clean: true,
 });

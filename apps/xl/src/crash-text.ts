@@ -10,7 +10,7 @@ const hex = (value: bigint): string => value.toString(16).padStart(16, '0');
 /** What a crashed guest looked like, in lines for a person. */
 export function crashText({ crash, reason, code }: DomainResult): string {
   if (reason === 'watchdog') return 'the guest hung: its watchdog fired';
-  if (!crash) return `the guest crashed: it asked for it (SHUTDOWN reason ${code}), as after a panic`;
+  if (!crash) return `the guest crashed (shutdown reason ${code})`;
   const lines = [
     `the guest crashed: ${crash.reason}`,
     `  vCPU ${crash.vcpu} in ${crash.kernelMode ? 'kernel' : 'user'} mode`,
@@ -54,7 +54,7 @@ function instructionText({ code, rip }: CrashReport): string {
 function rows(registers: readonly (readonly [string, bigint])[]): string[] {
   const lines: string[] = [];
   for (let i = 0; i < registers.length; i += 4) {
-    const cells = registers.slice(i, i + 4).map(([name, value]) => `${name.padEnd(7)}${hex(value)}`);
+    const cells = registers.slice(i, i + 4).map(([name, value]) => `${name.padEnd(8)}${hex(value)}`);
     lines.push(`  ${cells.join('  ')}`);
   }
   return lines;

@@ -69,7 +69,7 @@ export function createProgram(onStatus: (status: number) => void): Command {
     )
     .argument('<kernel>', 'the kernel file')
     .option('-r, --ramdisk <file>', 'the initial ramdisk')
-    .option('-a, --cmdline <string>', 'the kernel command line', '');
+    .option('-a, --cmdline <string>', 'the kernel command line');
   addRunOptions(run, 512).addHelpText('after', `\n${EXIT_STATUS_HELP}`);
   run.action(async (kernel: string, options) => {
     const { runCommand } = await import('./commands/run.js');

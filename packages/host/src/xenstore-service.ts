@@ -67,7 +67,8 @@ export class XenstoreService {
 
 function messageTracer(trace: TraceSink): MessageListener {
   return (domid, direction, type, body, { requestId, transactionId }) => {
-    if (!trace.wants('xenstore')) return;
+    // What the toolstack itself writes is not what anybody traces a guest for.
+    if (domid === 0 || !trace.wants('xenstore')) return;
     trace.emit({
       class: 'xenstore',
       domid,

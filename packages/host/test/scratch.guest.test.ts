@@ -25,7 +25,19 @@ class Watch implements TraceSink {
 
   emit({ name, args = {}, result }: TraceEvent): void {
     const shown = Object.entries(args).map(([key, value]) => `${key}=${show(value)}`);
-    const k=`${name}(${args.cmd===undefined?'':show(args.cmd)})`; const r=typeof result==='bigint'?(result>1000n?'big':String(result)):Number(result)>1000?'big':Number(result)>0?'pos':String(result); const m=(stats[k]??={}); m[r]=(m[r]??0)+1;
+    const k = `${name}(${args.cmd === undefined ? '' : show(args.cmd)})`;
+    const r =
+      typeof result === 'bigint'
+        ? result > 1000n
+          ? 'big'
+          : String(result)
+        : Number(result) > 1000
+          ? 'big'
+          : Number(result) > 0
+            ? 'pos'
+            : String(result);
+    const m = (stats[k] ??= {});
+    m[r] = (m[r] ?? 0) + 1;
     this.last.push(`${name}(${shown.join(' ')}) = ${show(result)}`);
     if (this.last.length > 12) this.last.shift();
     if (!this.host) return;
@@ -111,7 +123,8 @@ function memoryOf(host: Host, { domain }: GuestDomain): Buffer {
 }
 
 it('20,000 random hypercalls leave the hypervisor whole', async () => {
-  let made = 0; const t0=Date.now();
+  let made = 0;
+  const t0 = Date.now();
   let ends = '';
   for (let seed = 1; made < CALLS; seed++) {
     const { console, end } = await fuzz(seed);
@@ -119,7 +132,17 @@ it('20,000 random hypercalls leave the hypervisor whole', async () => {
     const calls = callsOf(console);
     made += calls;
     ends += `seed ${seed}: ${calls} calls, ${end}\n`;
-    if (made>=CALLS) process.stdout.write(ends+(Date.now()-t0)+'\n'+Object.entries(stats).sort().map(([k,v])=>k+' '+JSON.stringify(v)).join('\n')+'\n');
+    if (made >= CALLS)
+      process.stdout.write(
+        ends +
+          (Date.now() - t0) +
+          '\n' +
+          Object.entries(stats)
+            .sort()
+            .map(([k, v]) => k + ' ' + JSON.stringify(v))
+            .join('\n') +
+          '\n',
+      );
     // A guest that ends too early time after time would test nothing.
     expect(seed, ends).toBeLessThan(100);
   }

@@ -171,6 +171,10 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
     domain.shutdownCode ??= reason;
     if (domain.shuttingDown) return;
     domain.shuttingDown = true;
+    const { current } = this;
+    if (domain.shutdownCode === SHUTDOWN_crash && current?.domain === domain) {
+      domain.crashReport ??= reportCrash(this, current, 'it asked for it, as after a panic');
+    }
     for (const vcpu of domain.vcpus) this.refresh(vcpu);
     if (this.trace.wants('sched')) {
       this.trace.emit({ class: 'sched', domid: domain.domid, vcpu: 0, name: 'shutdown', args: { reason } });

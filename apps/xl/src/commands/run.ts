@@ -6,7 +6,7 @@ import { type RunOptions, runGuest } from '../run-guest.js';
 
 export interface RunCommandOptions extends RunOptions {
   ramdisk?: string;
-  cmdline: string;
+  cmdline?: string;
 }
 
 /** `xenolith run KERNEL` */
@@ -19,7 +19,7 @@ export async function runCommand(path: string, options: RunCommandOptions): Prom
     {
       kernel: loadKernel(file, cache && { cache }),
       kernelPath: path,
-      cmdline: options.cmdline,
+      ...(options.cmdline !== undefined && { cmdline: options.cmdline }),
       ...(ramdisk && { ramdisk, ramdiskPath: options.ramdisk! }),
     },
     options,
