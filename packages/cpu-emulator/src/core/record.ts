@@ -66,6 +66,8 @@ export const ENGINE = {
   tsc: engine + 64,
   /** i32: PAUSEs still allowed before the run ends. */
   pauses: engine + 72,
+  /** 64 bytes for a handler's own use. */
+  scratch: engine + 128,
 } as const;
 
 /** What a cold handler returns. */

@@ -30,6 +30,7 @@ const LEAF1_ECX = bits(
   9, // SSSE3
   13, // CMPXCHG16B
   19, // SSE4.1
+  20, // SSE4.2
   23, // POPCNT
   30, // RDRAND
   31, // HYPERVISOR

@@ -9,6 +9,7 @@ import { shift } from './shift.js';
 import { sseFloat } from './sse-float.js';
 import { sseInteger } from './sse-integer.js';
 import { sseMove } from './sse-move.js';
+import { sseString } from './sse-string.js';
 import { stack } from './stack.js';
 import { string } from './string.js';
 import { system } from './system.js';
@@ -26,6 +27,7 @@ export const rows: readonly Row[] = [
   ...sseFloat,
   ...sseInteger,
   ...sseMove,
+  ...sseString,
   ...stack,
   ...string,
   ...system,
