@@ -109,6 +109,7 @@ export function destroyDomain(hv: Hypervisor, domain: Domain): number {
   const left = hv.memory.releaseDomain(domain);
   if (domain.sharedInfo !== 0) frames.freeXen(domain.sharedInfo);
   hv.domains.delete(domid);
+  hv.checks?.everything();
   return left;
 }
 

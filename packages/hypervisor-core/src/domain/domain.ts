@@ -116,6 +116,11 @@ export class Domain implements PvDomain {
     return 0;
   }
 
+  /** Frames kept by `holdPage`. */
+  heldPages(): Iterable<number> {
+    return this.held.values();
+  }
+
   releasePages(frames: FrameTable): void {
     for (const mfn of this.held.values()) frames.putPageAndType(mfn);
     this.held.clear();
