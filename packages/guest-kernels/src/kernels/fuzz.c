@@ -10,12 +10,13 @@
 #include "../lib/hypercall.h"
 
 #define PLAY_PAGES 32
-#define ARGS_WORDS 512
 
-/* Its mappings and frames are what the calls play with. Nothing here is read or written without a handler for faults. */
-static u8 play[PLAY_PAGES][PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
-/* Where arguments lie: always mapped. */
-static u64 args[4][ARGS_WORDS] __attribute__((aligned(PAGE_SIZE)));
+/* Its mappings and frames are what the calls play with; what Xen writes may run on into one page more. Nothing here is read or written without a handler for faults. */
+static u8 play[PLAY_PAGES + 1][PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+/* Where arguments lie, always mapped: three lists for each call of a multicall, and its own list. */
+static u64 areas[7][3][64] __attribute__((aligned(PAGE_SIZE)));
+static u64 multicall_list[6 * 8];
+static u64 (*args)[64] = areas[0];
 static u8 grant_page[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 extern char image_start[], image_end[];
 
@@ -124,7 +125,7 @@ static u64 pte(void) {
   return frame() << 12 | (one_in(8) ? rnd() & 0xfff : flags[below(sizeof flags / sizeof *flags)]);
 }
 
-static u64 play_address(void) { return ADDRESS(play) + below(sizeof play) / 8 * 8; }
+static u64 play_address(void) { return ADDRESS(play) + below(PLAY_PAGES * PAGE_SIZE) / 8 * 8; }
 
 static u64 wild_address(void) {
   static const u64 places[] = {
@@ -170,9 +171,9 @@ static u64 word(void) {
 }
 
 /* Random fields at the place for arguments: structures of any kind. */
-static u64 *fields(u64 which, u64 words) {
-  for (u64 i = 0; i < words; i++) args[which][i] = word();
-  return args[which];
+static u64 *fields(u64 words) {
+  for (u64 i = 0; i < words; i++) args[0][i] = word();
+  return args[0];
 }
 
 /* A structure to pass by reference, now and then lying where it must not. */
@@ -189,7 +190,7 @@ static struct call plain(u64 op, u64 a, u64 b, u64 c, u64 d) {
 }
 
 static struct call mmu_update(void) {
-  u64 *list = fields(0, 16), n = 1 + below(8);
+  u64 *list = fields(16), n = 1 + below(8);
   for (u64 i = 0; i < n; i++) {
     static const u8 kinds[] = {0, 0, 0, 1, 2, 3};
     u64 table = one_in(2) ? play_l1 : one_in(4) && reckless ? page_table_frame() : frame();
@@ -221,7 +222,7 @@ static struct call mmuext_op(void) {
 static struct call memory_op(void) {
   static const u8 commands[] = {0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 11, 12, 14, 15, 16, 17, 20, 25, 26, 27, 28};
   u64 command = one_in(8) ? number() : commands[below(sizeof commands)];
-  u64 n = 1 + below(8), *r = fields(0, 16);
+  u64 n = 1 + below(8), *r = fields(16);
   for (u64 i = 0; i < 8; i++) args[1][i] = frame(), args[2][i] = one_in(2) ? frame() : 1024 + below(1024);
   u64 order = one_in(4) ? below(12) : 0;
   r[0] = pointer(args[1]), r[1] = one_in(32) ? number() : n, r[2] = order | (one_in(8) ? rnd() << 32 : 0);
@@ -236,7 +237,7 @@ static struct call memory_op(void) {
 
 static struct call grant_table_op(void) {
   u64 command = one_in(16) ? number() : below(13);
-  u32 *w = (u32 *)fields(0, 64);
+  u32 *w = (u32 *)fields(64);
   u64 n = 1 + below(3);
   switch (command) {
     case 0: /* map: host_addr, flags, ref, dom */
@@ -264,7 +265,7 @@ static struct call grant_table_op(void) {
 }
 
 static struct call event_channel_op(void) {
-  u32 *w = (u32 *)fields(0, 8);
+  u32 *w = (u32 *)fields(8);
   w[0] = (u32)(one_in(4) ? number() : domid() | below(4) << 16);
   if (one_in(2)) w[0] = (u32)below(32);
   w[1] = (u32)below(32), w[2] = (u32)below(32);
@@ -273,12 +274,12 @@ static struct call event_channel_op(void) {
 
 static struct call sched_op(u64 op) {
   u64 command = one_in(4) ? number() : 3 + below(5);
-  u64 *w = fields(0, 4);
+  u64 *w = fields(4);
   u32 c = (u32)command;
   w[0] = 1 + below(40);
   /* Not: yield, block (nothing may wake us), shutdown, and what ends the guest after a time. */
   if (c <= 2) command = 4;
-  if (c == 6) w[0] = below(3) | (one_in(2) ? 0xfffffffful << 32 : 0);
+  if (c == 6) w[0] = one_in(2) ? 1 + below(3) : below(4) | 0xfffffffful << 32;
   if (c == 3) { /* poll: ports, count, until */
     for (u64 i = 0; i < 4; i++) ((u32 *)args[1])[i] = (u32)below(64);
     w[0] = pointer(args[1]), w[1] = one_in(8) ? number() : below(4), w[2] = time_system() + below(1000000);
@@ -290,7 +291,7 @@ static struct call sched_op(u64 op) {
 static struct call vcpu_op(void) {
   static const u8 commands[] = {0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13};
   u64 command = one_in(8) ? number() : commands[below(sizeof commands)];
-  u64 *w = fields(0, 16);
+  u64 *w = fields(16);
   /* Not: VCPUOP_up, which would run random instructions, and VCPUOP_down, which would stop us. */
   if ((u32)command - 1 <= 1) command = 0;
   /* Our handler of events knows one place of vcpu_info only. */
@@ -302,7 +303,7 @@ static struct call vcpu_op(void) {
 
 static struct call random_call(void) {
   switch (below(24)) {
-    case 0: return plain(HC_set_trap_table, pointer(fields(0, 64)), word(), word(), word());
+    case 0: return plain(HC_set_trap_table, pointer(fields(64)), word(), word(), word());
     case 1: case 2: case 3: return mmu_update();
     case 4: {
       for (u64 i = 0; i < 16; i++) args[0][i] = frame();
@@ -325,10 +326,10 @@ static struct call random_call(void) {
     case 20: return vcpu_op();
     case 21: {
       static const u8 calls[] = {2, 14, 15, 17, 18, 19, 21, 25, 28, 30, 31, 33, 34, 35, 36};
-      return plain(calls[below(sizeof calls)], below(16), pointer(fields(0, 64)), word(), word());
+      return plain(calls[below(sizeof calls)], below(16), pointer(fields(64)), word(), word());
     }
-    case 22: return plain(HC_grant_table_op, below(13), pointer(fields(0, 64)), below(5), word());
-    default: return plain(one_in(8) ? number() : below(60), word(), pointer(fields(0, 64)), word(), word());
+    case 22: return plain(HC_grant_table_op, below(13), pointer(fields(64)), below(5), word());
+    default: return plain(one_in(8) ? number() : below(60), word(), pointer(fields(64)), word(), word());
   }
 }
 
@@ -349,16 +350,20 @@ static struct call permitted_call(void) {
 }
 
 static struct call multicall(void) {
-  struct { u64 op, result, a[6]; } *list = (void *)args[3];
+  struct { u64 op, result, a[6]; } *list = (void *)multicall_list;
   u64 n = 1 + below(6);
   for (u64 i = 0; i < n; i++) {
     struct call c;
+    args = areas[1 + i];
     do c = permitted_call(); /* a poll may not wait for a time that has passed by then: that is fine */
     while ((u32)c.op == HC_sched_op);
     list[i].op = c.op;
     memcpy(list[i].a, c.a, sizeof c.a);
   }
-  return plain(HC_multicall, ADDRESS(list), one_in(64) ? wild_address() : n, word(), word());
+  args = areas[0];
+  /* Results are written to any list, so a wrong one must not lie among our variables. */
+  if (one_in(8)) return plain(HC_multicall, one_in(2) ? play_address() : wild_address(), below(64), word(), word());
+  return plain(HC_multicall, ADDRESS(list), n, word(), word());
 }
 
 static s64 make(const struct call *c) {
