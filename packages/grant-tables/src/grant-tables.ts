@@ -22,7 +22,7 @@ import { PAGE_SIZE } from './constants.js';
 import { type CopyRequest, grantCopy } from './copy.js';
 import { DomainGrants, type GrantDomainOptions } from './domain-grants.js';
 import type { GrantMapper, GrantMemory } from './grant-memory.js';
-import { checkInvariants } from './invariants.js';
+import { checkInvariants, type HeldReferences, heldReferences } from './invariants.js';
 import {
   type Context,
   type MapRequest,
@@ -220,6 +220,14 @@ export class GrantTables {
   /** Throws InvariantError if pins, mappings and counts contradict each other. For tests and test builds. */
   checkInvariants(): void {
     checkInvariants(this.domains);
+  }
+
+  /**
+   * What mappings hold of frames besides page-table entries: those for devices, and host mappings of translated domains.
+   * For recounts of frames.
+   */
+  heldReferences(): Generator<HeldReferences> {
+    return heldReferences(this.domains);
   }
 
   private endNative(holder: DomainGrants, mapping: NativeMapping): void {

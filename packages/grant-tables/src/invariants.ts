@@ -1,5 +1,5 @@
 import { InvariantError } from '@xenolith/host-interface';
-import { GNTMAP_host_map, GNTMAP_readonly } from '@xenolith/xen-abi';
+import { GNTMAP_device_map, GNTMAP_host_map, GNTMAP_readonly } from '@xenolith/xen-abi';
 import { pinsOf } from './active-entry.js';
 import { type DomainGrants, WRITER } from './domain-grants.js';
 
@@ -38,4 +38,29 @@ export function checkInvariants(domains: ReadonlyMap<number, DomainGrants>): voi
   }
   if (pins.size > 0)
     throw new InvariantError(`Mapped but not pinned: grants ${[...pins.keys()].join(', ')}.`);
+}
+
+/** References that a mapping holds of a frame. */
+export interface HeldReferences {
+  mfn: number;
+  general: number;
+  /** Writable type references among them. */
+  writable: number;
+}
+
+/** See `GrantTables.heldReferences`. */
+export function* heldReferences(domains: ReadonlyMap<number, DomainGrants>): Generator<HeldReferences> {
+  for (const holder of domains.values()) {
+    for (const [, { granter: domid, ref, flags }] of holder.maptrack.live()) {
+      const granter = domains.get(domid);
+      if (!granter) continue;
+      const { mfn } = granter.activeEntry(ref);
+      const writable = flags & GNTMAP_readonly ? 0 : 1;
+      if (flags & GNTMAP_device_map) yield { mfn, general: 1, writable };
+      // A PV domain's host mapping is a page-table entry; a translated one's page counts by its grant alone.
+      if (flags & GNTMAP_host_map && holder.translated) {
+        yield { mfn, general: 1, writable: holder === granter || !granter.translated ? writable : 0 };
+      }
+    }
+  }
 }

@@ -11,6 +11,7 @@ import {
 } from '@xenolith/host-interface';
 import type { MachineMemory } from '@xenolith/mmu';
 import { SHUTDOWN_crash } from '@xenolith/xen-abi';
+import { Checks } from './checks.js';
 import { AddressSpaces } from './domain/address-spaces.js';
 import { reportCrash } from './domain/crash-report.js';
 import type { Domain } from './domain/domain.js';
@@ -38,8 +39,13 @@ export interface HypervisorOptions {
   scheduler?: Scheduler;
   trace?: TraceSink;
   log?: Logger;
-  /** Throw when a broken invariant of ours shows, after crashing the domain that met it. For tests. Default false. */
+  /**
+   * Check our own invariants after each exit of a guest (see `Checks`), and throw when one is broken, after crashing the
+   * domain that met it. For tests. Default false.
+   */
   strict?: boolean;
+  /** With `strict`: exits between two recounts of all frames; 0 only when a domain goes. Default 1000. */
+  checkInterval?: number;
   /** A domain has shut down or crashed (`SHUTDOWN_*`; `domain.crashReport`). Called between slices. */
   onShutdown?(domain: Domain, reason: number): void;
 }
@@ -74,6 +80,8 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
   readonly natives = new Map<number, NativeDomain>();
   /** Nanoseconds since 1970 at system time 0. */
   readonly wallclockNs: bigint;
+  /** Only in test builds. */
+  readonly checks: Checks | undefined;
   /** Instructions retired by all guests. */
   retired = 0;
   /** Set by a hypercall that goes on when its vCPU runs again: its arguments then. */
@@ -143,6 +151,7 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
       return random[0]!;
     };
     self.hv = this;
+    this.checks = options.strict ? new Checks(this, options.checkInterval) : undefined;
   }
 
   byId(domid: number): Domain | undefined {
@@ -264,6 +273,7 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
       this.account(vcpu, retired);
       // Whatever a guest does costs time, so that no loop of faults stops the clock.
       if (retired === 0) this.clock.advance(1);
+      this.checks?.afterExit();
     } catch (error) {
       this.crashDomain(
         vcpu.domain,
