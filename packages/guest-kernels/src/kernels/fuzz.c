@@ -146,7 +146,7 @@ static u64 address(void) {
   if (reckless && one_in(2)) return ADDRESS(image_start) + below((u64)(image_end - image_start));
   switch (below(8)) {
     case 0: return wild_address();
-    case 1: return ADDRESS(image_start) + below(PAGE_SIZE); /* our code, which is mapped read-only or not at all */
+    case 1: return ADDRESS(image_start) + below(PAGE_SIZE); /* our code: read-only, see kmain */
     case 2: return start_info->pt_base + below(PAGE_SIZE); /* a page table: read-only */
     case 3: return play_address() + below(8);
     default: return play_address();
@@ -284,7 +284,7 @@ static struct call sched_op(u64 op) {
     for (u64 i = 0; i < 4; i++) ((u32 *)args[1])[i] = (u32)below(64);
     w[0] = pointer(args[1]), w[1] = one_in(8) ? number() : below(4), w[2] = time_system() + below(1000000);
   }
-  if (op != HC_sched_op && (c == 3 || c == 6)) command = 7;
+  if ((u32)op != HC_sched_op && (c == 3 || c == 6)) command = 7;
   return plain(op, command, c == 3 || c == 6 ? ADDRESS(w) : pointer(w), word(), word());
 }
 
@@ -329,7 +329,11 @@ static struct call random_call(void) {
       return plain(calls[below(sizeof calls)], below(16), pointer(fields(64)), word(), word());
     }
     case 22: return plain(HC_grant_table_op, below(13), pointer(fields(64)), below(5), word());
-    default: return plain(one_in(8) ? number() : below(60), word(), pointer(fields(64)), word(), word());
+    default: {
+      u64 op = one_in(8) ? number() : below(60);
+      if ((u32)op == HC_sched_op) return sched_op(op);
+      return plain(op, word(), pointer(fields(64)), word(), word());
+    }
   }
 }
 
@@ -444,6 +448,7 @@ void kmain(void) {
   printf("FUZZ seed=%lu calls=%lu\n", seed, calls);
   find_play_tables();
   map_grants();
+  hypercall3(HC_update_va_mapping, ADDRESS(image_start), frame_of(pfn_of(image_start)) << 12 | 5, UVMF_INVLPG);
   repair();
   for (u64 i = 1; i <= calls; i++) {
     reckless = one_in(1024);
