@@ -72,7 +72,9 @@ function recentLines({ recent }: CrashReport): string[] {
     }
     if (kind === 'emulate') return `    emulation  ${at}`;
     const call = HYPERCALLS.get(code);
-    const first = call?.operations ? operationName(call.operations, detail) : `0x${detail.toString(16)}`;
-    return `    hypercall  ${at}  ${call?.name ?? `number ${code}`}(${first}…)`;
+    const first = call?.operations ? operationName(call.operations, detail) : detail;
+    const shown = typeof first === 'bigint' ? `0x${first.toString(16)}` : first;
+    const rest = (call?.args.length ?? 5) > 1 ? ', …' : '';
+    return `    hypercall  ${at}  ${call?.name ?? `number ${code}`}(${call?.args.length === 0 ? '' : shown + rest})`;
   });
 }

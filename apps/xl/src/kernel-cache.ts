@@ -49,7 +49,7 @@ export function fileKernelCache(directory: string): KernelCache {
         renameSync(temporary, path(key));
         forgetOldest(directory);
       } catch {
-        rmSync(temporary, { force: true });
+        remove(temporary);
       }
     },
   };
@@ -60,5 +60,13 @@ function forgetOldest(directory: string): void {
     .map((name) => join(directory, name))
     .map((file) => ({ file, used: statSync(file).mtimeMs }))
     .sort((a, b) => b.used - a.used);
-  for (const { file } of files.slice(KEPT)) rmSync(file, { force: true });
+  for (const { file } of files.slice(KEPT)) remove(file);
+}
+
+function remove(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch {
+    // It stays.
+  }
 }

@@ -1,3 +1,4 @@
+import { fstatSync, readFileSync } from 'node:fs';
 import { createHost, type DomainConfig, type DomainResult, type Host } from '@xenolith/host';
 import type { Logger, LogLevel, TraceClass, TraceSink } from '@xenolith/host-interface';
 import type { ClockMode } from '@xenolith/hypervisor-core';
@@ -66,8 +67,7 @@ export async function runGuest(input: GuestInput, options: RunOptions): Promise<
     onConsoleRoom: () => terminal.resume(),
     ...(options.allowConsoleIo && { onConsoleIo: (bytes: Uint8Array) => terminal.write(bytes) }),
   });
-  if (script) guest.sendConsole(script);
-  else terminal.open();
+  terminal.open(script ?? (options.clock === 'virtual' ? wholeInput() : undefined));
   const timer = options.timeout && setTimeout(() => stopWith(ExitStatus.timeout), options.timeout * 1000);
   const start = performance.now();
   try {
@@ -83,6 +83,15 @@ export async function runGuest(input: GuestInput, options: RunOptions): Promise<
   if (last) terminal.say(`xenolith: ${last}`);
   if (options.stats) terminal.say(statsText(host, elapsed));
   return status;
+}
+
+/** A file as standard input is there from the beginning, so that a run with the virtual clock can be repeated. */
+function wholeInput(): Uint8Array | undefined {
+  try {
+    return fstatSync(0).isFile() ? readFileSync(0) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function statusOf({ reason }: DomainResult): number {

@@ -27,6 +27,7 @@ const ENDING_SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 export class Terminal {
   private raw = false;
   private opened = false;
+  private scripted = false;
   private sawEscape = false;
   private lineOpen = false;
   private unsent: Uint8Array = new Uint8Array(0);
@@ -38,16 +39,22 @@ export class Terminal {
     return this.options.input.isTTY === true;
   }
 
-  open(): void {
+  /** Begins to pass on input: `script` if it is given, else what comes from `input`. */
+  open(script?: Uint8Array): void {
     const { input, output } = this.options;
     this.opened = true;
     output.on('error', this.onOutputError);
+    process.on('exit', this.onExit);
+    for (const signal of Object.keys(ENDING_SIGNALS)) process.on(signal, this.onSignal);
+    if (script) {
+      this.scripted = true;
+      this.pass(script);
+      return;
+    }
     if (this.interactive) {
       (input as ReadStream).setRawMode(true);
       this.raw = true;
     }
-    process.on('exit', this.onExit);
-    for (const signal of Object.keys(ENDING_SIGNALS)) process.on(signal, this.onSignal);
     input.on('data', this.onData);
     // Where standard input is closed or broken, there is just no input.
     input.on('error', ignore);
@@ -66,7 +73,8 @@ export class Terminal {
     const both = (this.options.output as WriteStream).isTTY && process.stderr.isTTY;
     if (both && this.lineOpen) process.stderr.write('\r\n');
     if (both) this.lineOpen = false;
-    process.stderr.write(this.raw ? `${line.replaceAll('\n', '\r\n')}\r\n` : `${line}\n`);
+    const raw = this.raw && process.stderr.isTTY;
+    process.stderr.write(raw ? `${line.replaceAll('\n', '\r\n')}\r\n` : `${line}\n`);
   }
 
   /** The guest takes input again. */
@@ -75,7 +83,7 @@ export class Terminal {
     const waiting = this.unsent;
     this.unsent = new Uint8Array(0);
     if (waiting.length > 0) this.pass(waiting);
-    if (this.unsent.length === 0) this.options.input.resume();
+    if (this.unsent.length === 0 && !this.scripted) this.options.input.resume();
   }
 
   /** Gives the terminal back. */
@@ -83,8 +91,10 @@ export class Terminal {
     if (!this.opened) return;
     this.opened = false;
     const { input } = this.options;
-    input.off('data', this.onData);
-    input.pause();
+    if (!this.scripted) {
+      input.off('data', this.onData);
+      input.pause();
+    }
     process.off('exit', this.onExit);
     for (const signal of Object.keys(ENDING_SIGNALS)) process.off(signal, this.onSignal);
     this.restore();
@@ -92,8 +102,12 @@ export class Terminal {
 
   private restore(): void {
     if (this.raw) {
-      (this.options.input as ReadStream).setRawMode(false);
       this.raw = false;
+      try {
+        (this.options.input as ReadStream).setRawMode(false);
+      } catch {
+        // The terminal is gone.
+      }
     }
     const { output } = this.options;
     if (!(output as WriteStream).isTTY) return;
@@ -113,9 +127,9 @@ export class Terminal {
     if (taken === bytes.length) return;
     const rest = bytes.slice(taken);
     // What a person types into a guest that has not read 64 KiB is lost; a pipe waits.
-    if (this.interactive) return;
+    if (this.interactive && !this.scripted) return;
     this.unsent = rest;
-    this.options.input.pause();
+    if (!this.scripted) this.options.input.pause();
   }
 
   private readonly onOutputError = (): void => this.options.onOutputClosed();
