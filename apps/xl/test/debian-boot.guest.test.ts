@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { comparable, consoleLines, DIFFERENCES } from './debian-dmesg.js';
+import { bootArguments, type Ended, pieces, reason, runToEnd } from './debian-machine.js';
+
+const reference = readFileSync(new URL('../fixtures/pv-domU-1vcpu.console.txt', import.meta.url), 'latin1');
+
+describe.skipIf(pieces === undefined)(`Debian's kernel (${reason ?? 'found'})`, () => {
+  let first: Ended;
+  let second: Ended;
+
+  beforeAll(async () => {
+    const boot = () =>
+      runToEnd(bootArguments(pieces!.vmlinuz, 'loglevel=8', '--clock', 'virtual', '--stats'));
+    [first, second] = await Promise.all([boot(), boot()]);
+  });
+
+  it('boots to user space, sees Xen, and powers off with exit status 0', () => {
+    expect(first.status, first.stderr).toBe(0);
+    const lines = consoleLines(first.stdout);
+    expect(lines).toEqual(
+      expect.arrayContaining(['BOOT-OK', 'HYPERVISOR type=xen guest_type=PV', 'CLOCKSOURCE xen', 'POWEROFF']),
+    );
+    const troubles = /WARNING|BUG|Call Trace|Oops|invalid opcode|general protection|segfault|unchecked MSR/;
+    expect(lines.filter((line) => troubles.test(line))).toEqual([]);
+    expect(first.stderr).toMatch(/^instructions {2}[\d,]+\n/);
+  });
+
+  it('says what it says on real Xen, but for what has a reason', () => {
+    expect(comparable(first.stdout, 'ours')).toEqual(comparable(reference, 'reference'));
+  });
+
+  it('every accepted difference is one', () => {
+    const [here, there] = [consoleLines(first.stdout), consoleLines(reference)];
+    const stale = DIFFERENCES.filter(({ pattern, kind }) => {
+      const [ours, theirs] = [here, there].map((lines) => lines.some((line) => pattern.test(line)));
+      return kind === 'ours' ? !ours || theirs : kind === 'reference' ? ours || !theirs : !ours || !theirs;
+    });
+    expect(stale).toEqual([]);
+  });
+
+  it('does the same every time under the virtual clock: console and count of instructions', () => {
+    const instructions = ({ stderr }: Ended) => stderr.match(/^instructions .*$/m)?.[0];
+    expect(second.stdout).toBe(first.stdout);
+    expect(instructions(second)).toBe(instructions(first));
+    expect(instructions(first)).toBeDefined();
+  });
+});
