@@ -7,13 +7,7 @@ export { type GuestContext, setInfoGuest } from './domain/set-info-guest.js';
 export type { InitialRegisters, Vcpu } from './domain/vcpu.js';
 export { HYPERCALLS, type Hypercall, operationName } from './hypercalls/table.js';
 export { type HostStatus, Hypervisor, type HypervisorOptions } from './hypervisor.js';
-export {
-  checkTouchedFrames,
-  type ExtraReferences,
-  type MemoryRange,
-  type PvMemory,
-  recountFrames,
-} from './memory/index.js';
+export type { MemoryRange, PvMemory } from './memory/index.js';
 export { RoundRobinScheduler, type Scheduler } from './sched/scheduler.js';
 export { type ClockMode, HostClock } from './time/clock.js';
 export { type Timer, TimerQueue } from './time/timers.js';
