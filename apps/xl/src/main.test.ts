@@ -1,0 +1,87 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { main, spellOutTrace } from './main.js';
+
+let out = '';
+let err = '';
+
+beforeEach(() => {
+  out = err = '';
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    out += text;
+    return true;
+  });
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    err += text;
+    return true;
+  });
+});
+afterEach(() => vi.restoreAllMocks());
+
+describe('the command line', () => {
+  it('explains itself', async () => {
+    expect(await main(['--help'])).toBe(0);
+    for (const word of ['run', 'demo', 'inspect', 'disasm', 'Examples:', 'Exit status:', 'Ctrl-]']) {
+      expect(out).toContain(word);
+    }
+    out = '';
+    expect(await main(['run', '--help'])).toBe(0);
+    for (const option of [
+      '--ramdisk <file>',
+      '--memory <MiB>',
+      '--vcpus <N>',
+      '--cmdline <string>',
+      '--name <name>',
+      '--clock <mode>',
+      '--timeout <seconds>',
+      '--on-reboot <action>',
+      '--trace[=classes]',
+      '--stats',
+    ]) {
+      expect(out).toContain(option);
+    }
+    expect(err).toBe('');
+  });
+
+  it('tells its version', async () => {
+    expect(await main(['--version'])).toBe(0);
+    expect(out).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it.each([
+    [['rnu'], "unknown command 'rnu' (Did you mean run?)"],
+    [['run', '--memroy', '3', 'k'], "unknown option '--memroy' (Did you mean --memory?)"],
+    [['run'], "missing required argument 'kernel'"],
+    [['run', 'a', 'b'], 'too many arguments'],
+    [['run', '--memory', '0', 'k'], 'from 1 to 3900 MiB'],
+    [['run', '--clock', 'slow', 'k'], 'Allowed choices are real, paced, virtual'],
+    [['run', '--trace=everything', 'k'], 'hypercall'],
+    [['run', '/no/such/kernel'], 'Cannot read the kernel /no/such/kernel: there is no such file.'],
+    [['run', '/'], 'it is a directory'],
+    [['run', '/dev/zero'], 'it is no file'],
+    [['run', process.execPath, '--ramdisk', '/no'], 'Cannot read the ramdisk /no'],
+    [['inspect', new URL(import.meta.url).pathname], 'kernel'],
+    [['disasm'], 'Give a file, or bytes with --hex.'],
+    [['disasm', '--hex', 'xyz'], 'bytes in hexadecimal'],
+    [['disasm', process.execPath, '--hex', '90'], 'not both'],
+  ])('%j: one clear line and exit status 2', async (args, message) => {
+    expect(await main(args)).toBe(2);
+    expect(err).toMatch(/^xenolith: [^\n]+\n$/);
+    expect(err).toContain(message);
+    expect(out).toBe('');
+  });
+
+  it('shows its commands when it is given none', async () => {
+    expect(await main([])).toBe(2);
+    expect(err).toContain('Usage: xenolith');
+  });
+});
+
+it('takes --trace alone for all classes', () => {
+  expect(spellOutTrace(['run', '--trace', 'kernel', '--', '--trace'])).toEqual([
+    'run',
+    '--trace=all',
+    'kernel',
+    '--',
+    '--trace',
+  ]);
+});
