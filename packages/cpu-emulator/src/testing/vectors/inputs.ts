@@ -9,6 +9,8 @@ import { CODE_PAGES, STACK, VectorState, WINDOW, WINDOW_SIZE } from './state.js'
 const FLAGS = 0xcd5;
 const STACK_ROWS = ['push', 'pop', 'pushf', 'popf', 'call', 'ret', 'leave', 'enter'];
 const RSP = 4;
+/** Rows that heed MXCSR.RC here; the others are recorded with rounding to nearest. */
+export const ROUNDED = /^(cvt|round)/;
 
 /** The `count` inputs of a form; the same on every machine. */
 export function inputsOf(form: Form, count: number): VectorState[] {
@@ -140,6 +142,20 @@ function prepare(form: Form, random: Random, s: VectorState, c: Choices, opcode:
     s.setGpr(c.reg, offset | (size === 8 ? 0n : random.u64() << BigInt(size * 8)));
   }
   if (first?.kind === 'X') string(random, s);
+  if (row.options.fpu && ROUNDED.test(name)) s.mxcsr |= random.below(4) << 13;
+  if (/^pcmpestr/.test(name)) {
+    for (const register of [0, 2])
+      if (!random.oneIn(4)) s.setGpr(register, BigInt.asUintN(64, BigInt(random.below(36) - 18)));
+  }
+  if (name.startsWith('pcmp') && name.includes('str')) similar(random, s, c, target);
+  // Bits 0–15, and now and then a reserved one; bit 17 is none on AMD.
+  if (name === 'ldmxcsr')
+    putMemory(
+      s,
+      target!,
+      BigInt((random.u32() & 0xffff) | (random.oneIn(4) ? 0x10000 << random.pick([0, 2, 8, 15]) : 0)),
+      4,
+    );
   if (name === 'maskmovdqu') s.setGpr(7, BigInt(WINDOW + 100 + random.below(150)));
   if (name === 'j' || name.startsWith('loop') || name === 'jrcxz') {
     if (name !== 'j' && random.oneIn(2)) s.setGpr(1, BigInt(random.below(3)));
@@ -157,6 +173,26 @@ function divide(signed: boolean, size: number, random: Random, s: VectorState): 
   }
   const top = BigInt.asIntN(size * 8, s.gpr(0)) < 0n && signed ? -1n : 0n;
   s.setGpr(2, BigInt.asUintN(64, random.oneIn(3) ? small : top));
+}
+
+/** Operands of string comparisons: few different characters, zeros among them. */
+function similar(random: Random, s: VectorState, c: Choices, target: number | undefined): void {
+  const other =
+    target === undefined
+      ? s.xmm.subarray(16 * c.rm, 16 * c.rm + 16)
+      : s.memory.subarray(target - WINDOW, target - WINDOW + 16);
+  const letters = random.pick([
+    [0x61, 0x62],
+    [0x61, 0x62, 0x63, 0x80, 0xff],
+    [0x00, 0x61, 0x62],
+    [0x61, 0x00],
+  ]);
+  const wide = random.oneIn(2);
+  for (const bytes of [s.xmm.subarray(16 * c.reg, 16 * c.reg + 16), other]) {
+    for (let i = 0; i < 16; i++)
+      bytes[i] = wide && i & 1 ? (random.oneIn(8) ? 0x80 : 0) : random.pick(letters);
+    if (random.oneIn(2)) bytes[random.below(16)] = 0;
+  }
 }
 
 /** Runs of equal bytes now and then, short counts, pointers that stay in the window. */

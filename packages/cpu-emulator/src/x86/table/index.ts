@@ -6,9 +6,13 @@ import { flagControl } from './flag-control.js';
 import { move } from './move.js';
 import { multiply } from './multiply.js';
 import { shift } from './shift.js';
-import { sseFloat } from './sse-float.js';
+import { sseArithmetic } from './sse-arithmetic.js';
+import { sseCompare } from './sse-compare.js';
+import { sseConvert } from './sse-convert.js';
 import { sseInteger } from './sse-integer.js';
+import { sseLogic } from './sse-logic.js';
 import { sseMove } from './sse-move.js';
+import { sseShuffle } from './sse-shuffle.js';
 import { sseString } from './sse-string.js';
 import { stack } from './stack.js';
 import { string } from './string.js';
@@ -24,9 +28,13 @@ export const rows: readonly Row[] = [
   ...move,
   ...multiply,
   ...shift,
-  ...sseFloat,
+  ...sseArithmetic,
+  ...sseCompare,
+  ...sseConvert,
   ...sseInteger,
+  ...sseLogic,
   ...sseMove,
+  ...sseShuffle,
   ...sseString,
   ...stack,
   ...string,

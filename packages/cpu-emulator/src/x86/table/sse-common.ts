@@ -1,9 +1,11 @@
 import { type I32, type I64, i32, i64, type V128, v128, v128op } from '@xenolith/wasm-builder';
 import { type Row, row } from '../row.js';
 import { type Context, loadSized } from '../semantics.js';
+import { SIMD } from './simd.js';
 
-/** What every vector row shares: it is refused while CR0.TS is set. */
-export const VECTOR = { fpu: true } as const;
+/** A row on vector registers: it is refused while CR0.TS is set. */
+export const vector = (name: string, encodings: readonly string[], semantics: (cx: Context) => void): Row =>
+  row(name, encodings, semantics, { fpu: true });
 
 /** Operand `i`, 16 bytes; memory must be aligned to 16 unless `unaligned`. */
 export function source(cx: Context, i: number, unaligned = false): V128 {
@@ -28,45 +30,62 @@ export function setVector(cx: Context, i: number, value: V128): void {
 }
 
 /** The low `bytes` of `low`, the rest of `rest`. */
-export function mergeLow(low: V128, rest: V128, bytes: number): V128 {
-  return v128.shuffle(
+export const mergeLow = (low: V128, rest: V128, bytes: number): V128 =>
+  v128.shuffle(
     low,
     rest,
-    Array.from({ length: 16 }, (_, i) => (i < bytes ? i : 16 + i)),
+    range(16, (i) => (i < bytes ? i : 16 + i)),
   );
-}
 
-/** A general value of an operand that may be memory of `size` bytes or an XMM register's low lane. */
+/** The low 4 or 8 bytes of an operand that may be memory or an XMM register. */
 export function lowLane(cx: Context, i: number, size: 4 | 8): I64 {
   if (cx.isMemory(i)) return cx.load(cx.address(i), size);
   return cx.f.let(loadSized(size, cx.slot(i)));
 }
 
-type Binary = (a: V128, b: V128, cx: Context) => V128;
+export type Binary = (a: V128, b: V128, cx: Context) => V128;
 
 /** dst = op(dst, src) on whole registers: the shape of most vector instructions. */
-export function packed(name: string, encoding: string, op: Binary): Row {
-  return row(
-    name,
-    [`${encoding} Vx,Wx`],
-    (cx) => {
-      const b = source(cx, 1);
-      const a = cx.readVector(0);
-      setVector(cx, 0, op(a, b, cx));
-    },
-    VECTOR,
-  );
-}
+export const packed = (name: string, encoding: string, op: Binary): Row =>
+  vector(name, [`${encoding} Vx,Wx`], (cx) => {
+    const b = source(cx, 1);
+    const a = cx.readVector(0);
+    setVector(cx, 0, op(a, b, cx));
+  });
 
 /** The same where the operation is one WebAssembly instruction. */
 export const plain = (name: string, encoding: string, opcode: number): Row =>
   packed(name, encoding, (a, b) => v128op(opcode, a, b));
 
+/** The same with an immediate that the operation reads itself. */
+export const packedBy = (name: string, encoding: string, op: Binary): Row =>
+  vector(name, [`${encoding} Vx,Wx,Ib`], (cx) => {
+    const b = source(cx, 1);
+    setVector(cx, 0, op(cx.readVector(0), b, cx));
+  });
+
 /** dst = op(src) */
-export function unary(name: string, encoding: string, op: (v: V128, cx: Context) => V128): Row {
-  return row(name, [`${encoding} Vx,Wx`], (cx) => setVector(cx, 0, op(source(cx, 1), cx)), VECTOR);
-}
+export const unary = (name: string, encoding: string, op: (v: V128, cx: Context) => V128): Row =>
+  vector(name, [`${encoding} Vx,Wx`], (cx) => setVector(cx, 0, op(source(cx, 1), cx)));
 
 export const imm = (cx: Context): I32 => i32.wrap(cx.imm());
-export const splat64 = (v: bigint): V128 => v128op(18, i64.const(v));
-export const splat32 = (v: number): V128 => v128op(17, i32.const(v));
+export const bitOf = (v: I32, n: number): I32 => i32.and(i32.shr_u(v, i32.const(n)), i32.const(1));
+export const splat64 = (v: bigint): V128 => v128op(SIMD.i64x2_splat, i64.const(v));
+export const splat32 = (v: number): V128 => v128op(SIMD.i32x4_splat, i32.const(v));
+export const select128 = (ones: V128, zeros: V128, mask: V128): V128 =>
+  v128op(SIMD.bitselect, ones, zeros, mask);
+export const range = <T>(n: number, f: (i: number) => T): T[] => Array.from({ length: n }, (_, i) => f(i));
+/** Bytes 0, 1, 2 … 15. */
+export const iota = (): V128 => v128.const(range(16, (i) => i));
+
+/** All ones in each lane of `size` bytes whose bit is set in `bits`: bit 0 for the lowest lane. */
+export function laneMask(bits: I32, size: 2 | 4 | 8): V128 {
+  const [splat, equal] = {
+    2: [SIMD.i16x8_splat, SIMD.i16x8_eq],
+    4: [SIMD.i32x4_splat, SIMD.i32x4_eq],
+    8: [SIMD.i64x2_splat, SIMD.i64x2_eq],
+  }[size];
+  const own = v128.const(range(16, (i) => (i % size === 0 ? 1 << (i / size) : 0)));
+  const copies = v128op(splat, size === 8 ? i64.extend_u(bits) : bits);
+  return v128op(equal, v128op(SIMD.and, copies, own), own);
+}

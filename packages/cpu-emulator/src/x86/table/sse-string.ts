@@ -1,9 +1,9 @@
 import { type I32, type I64, i32, i64, type Local, select, v128, v128op } from '@xenolith/wasm-builder';
 import { ENGINE } from '../../core/record.js';
-import { type Row, row } from '../row.js';
+import type { Row } from '../row.js';
 import type { Context } from '../semantics.js';
 import { FLAG, REG, xmmSlot } from '../state.js';
-import { imm, VECTOR } from './sse-common.js';
+import { imm, vector } from './sse-common.js';
 
 const at = (address: number): I32 => i32.const(address);
 /** The two operands while their elements are walked through: first, then second. */
@@ -180,8 +180,8 @@ const stringCompare =
   };
 
 export const sseString: Row[] = [
-  row('pcmpestrm', ['66 0f 3a 60 Vx,Wx,Ib'], stringCompare(true, false), VECTOR),
-  row('pcmpestri', ['66 0f 3a 61 Vx,Wx,Ib'], stringCompare(true, true), VECTOR),
-  row('pcmpistrm', ['66 0f 3a 62 Vx,Wx,Ib'], stringCompare(false, false), VECTOR),
-  row('pcmpistri', ['66 0f 3a 63 Vx,Wx,Ib'], stringCompare(false, true), VECTOR),
+  vector('pcmpestrm', ['66 0f 3a 60 Vx,Wx,Ib'], stringCompare(true, false)),
+  vector('pcmpestri', ['66 0f 3a 61 Vx,Wx,Ib'], stringCompare(true, true)),
+  vector('pcmpistrm', ['66 0f 3a 62 Vx,Wx,Ib'], stringCompare(false, false)),
+  vector('pcmpistri', ['66 0f 3a 63 Vx,Wx,Ib'], stringCompare(false, true)),
 ];
