@@ -151,7 +151,7 @@ describe('the count of instructions', () => {
         expect(result(p, 'one at a time')).toEqual(whole);
         expect(result(p, 'sevens')).toEqual(whole);
       }),
-      { numRuns, seed: 20260731 },
+      { numRuns, seed: 777 },
     );
     expect(most).toBeGreaterThan(30);
   });

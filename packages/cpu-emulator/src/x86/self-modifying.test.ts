@@ -145,9 +145,9 @@ describe('self-modifying code', () => {
   });
 
   it.each([
-    ['rep stosb', 'f3 aa f4', 0x90n, 1],
-    ['rep stosq', 'f3 48 ab f4', 0x9090_9090_9090_9090n, 8],
-  ])('%s over code, its own included', (_name, code, value, size) => {
+    ['rep stosb', 'f3 aa f4', 0x90n, 1, 0x12],
+    ['rep stosq', 'f3 48 ab f4', 0x9090_9090_9090_9090n, 8, 0x18],
+  ])('%s over code, its own included', (_name, code, value, size, end) => {
     m.start(code);
     m.write(OTHER, mov(1));
     expect(call(OTHER)).toBe(1n);
@@ -159,15 +159,28 @@ describe('self-modifying code', () => {
     call(CODE);
     expect(call(OTHER)).toBe(value);
     expect(m.cpu.retired).toBe(16);
-    // Up to the instruction itself: what was a REP STOS is NOPs, and execution goes on in them.
+    // Up to the instruction itself, of which REP STOSB makes 90 AA F4, and REP STOSQ eight NOPs.
     m.write(CODE + 0x10, hex(code));
     m.write(CODE + 0x18, [0xf4]);
     gpr[0] = value;
     gpr[1] = BigInt(0x18 / size);
     gpr[7] = BigInt(CODE);
     call(CODE + 0x10);
-    expect(m.cpu.regs.rip).toBe(BigInt(CODE + 0x18));
+    expect(m.cpu.regs.rip).toBe(BigInt(CODE + end));
     expect(m.machine.bytes[m.base + CODE + 0x10]).toBe(0x90);
+  });
+
+  it('a REP that overwrites itself goes on with what stands there then, however the run is cut', () => {
+    for (const budget of [1, 100]) {
+      m.start('90 f3 aa 90 90 f4'); // rep stosb of NOPs from its own first byte on
+      const { gpr } = m.cpu.regs;
+      gpr[0] = 0x90n;
+      gpr[1] = 3n;
+      gpr[7] = BigInt(CODE + 1);
+      while (m.cpu.run(budget) === Exit.budget);
+      // F3 90 would be PAUSE; the first iteration leaves 90 AA, a STOSB without REP.
+      expect([gpr[1], gpr[7], m.cpu.regs.rip]).toEqual([2n, BigInt(CODE + 3), BigInt(CODE + 5)]);
+    }
   });
 
   it('rep movsb from one piece of code over another, through a page that has none', () => {

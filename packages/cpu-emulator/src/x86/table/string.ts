@@ -33,13 +33,16 @@ function repeat(cx: Context, element: () => void, stop?: () => I32): void {
   }
   const { f, site } = cx;
   f.if(i64.eqz(pointer(cx, REG.rcx)), () => site.next());
+  const own = f.let(i32.load16_u(site.record));
   f.loop((more) => {
     element();
     const left = f.let(i64.sub(pointer(cx, REG.rcx), i64.const(1)));
     cx.setGpr(REG.rcx, left, cx.stack);
     f.if(i64.eqz(zeroExtend(cx.stack, left)), () => site.next());
     if (stop) f.if(stop(), () => site.next());
-    f.if(i32.eqz(site.budget()), () => site.again());
+    // What it wrote may be this instruction: the next iteration is then of what stands there now, as after an interrupt.
+    const changed = i32.ne(i32.load16_u(site.record), own);
+    f.if(i32.or(i32.eqz(site.budget()), changed), () => site.again());
     site.setBudget(i32.sub(site.budget(), i32.const(1)));
     f.br(more);
   });
