@@ -63,6 +63,8 @@ function undeclared(workspace, member, /** @type {string} */ from, /** @type {st
   const { dependencies, peerDependencies, optionalDependencies, devDependencies } = member.manifest;
   const runtime = { ...dependencies, ...peerDependencies, ...optionalDependencies };
   if (name === member.manifest.name || name in runtime) return undefined;
+  // An app is bundled: what it is made of need not be installed with it.
+  if (member.kind === 'apps' && devDependencies && name in devDependencies) return undefined;
   if (roleOf(member, from) !== 'development')
     return `'${name}' is not in the dependencies of its package.json`;
   // Tools that every package's tests use are declared once, at the root; our own packages are not.
