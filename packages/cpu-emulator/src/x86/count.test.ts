@@ -140,21 +140,24 @@ const noise: fc.Arbitrary<Program> = fc.record({
 
 describe('the count of instructions', () => {
   it.each([
-    ['programs of usual instructions', fragments, 400],
-    ['random bytes', noise, 400],
-  ] as const)('%s do the same in one run as one instruction at a time', (_name, programs, numRuns) => {
-    let most = 0;
-    fc.assert(
-      fc.property(programs, (p) => {
-        const whole = result(p, 'one run') as { retired: number };
-        most = Math.max(most, whole.retired);
-        expect(result(p, 'one at a time')).toEqual(whole);
-        expect(result(p, 'sevens')).toEqual(whole);
-      }),
-      { numRuns, seed: 777 },
-    );
-    expect(most).toBeGreaterThan(30);
-  });
+    ['programs of usual instructions', fragments, 400, 60],
+    ['random bytes', noise, 400, 5],
+  ] as const)(
+    '%s do the same in one run as one instruction at a time',
+    (_name, programs, numRuns, atLeast) => {
+      let most = 0;
+      fc.assert(
+        fc.property(programs, (p) => {
+          const whole = result(p, 'one run') as { retired: number };
+          most = Math.max(most, whole.retired);
+          expect(result(p, 'one at a time')).toEqual(whole);
+          expect(result(p, 'sevens')).toEqual(whole);
+        }),
+        { numRuns, seed: 777 },
+      );
+      expect(most).toBeGreaterThan(atLeast);
+    },
+  );
 
   it.each([
     ['rep movsb', 'f3 a4 f4', 5n],
