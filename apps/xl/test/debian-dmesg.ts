@@ -43,14 +43,26 @@ export const DIFFERENCES: readonly Difference[] = [
   // The TSC is refined by a work item a second later.
   { kind: 'moves', pattern: /^clocksource: tsc: /, reason: TSC },
 
-  { kind: 'reference', pattern: /^AGP: No AGP bridge found$/, reason: `${PROCESSOR}: after family 15h no GART` },
+  {
+    kind: 'reference',
+    pattern: /^AGP: No AGP bridge found$/,
+    reason: `${PROCESSOR}: after family 15h no GART`,
+  },
   { kind: 'ours', pattern: /^random: crng init done$/, reason: `${PROCESSOR}: with RDRAND` },
   { kind: 'values', pattern: /^Last level [id]TLB entries: /, reason: PROCESSOR },
   { kind: 'reference', pattern: /^Spectre V2 : Mitigation: Retpolines$/, reason: PROCESSOR },
-  { kind: 'reference', pattern: /^Spectre V2 : Spectre v2 \/ SpectreRSB/, reason: `${PROCESSOR}: none is needed` },
+  {
+    kind: 'reference',
+    pattern: /^Spectre V2 : Spectre v2 \/ SpectreRSB/,
+    reason: `${PROCESSOR}: none is needed`,
+  },
   { kind: 'ours', pattern: /^Spectre V2 : Mitigation: Enhanced \/ Automatic IBRS$/, reason: PROCESSOR },
 
-  { kind: 'reference', pattern: /^xen:events: Using FIFO-based ABI$/, reason: 'init_control is not there yet' },
+  {
+    kind: 'reference',
+    pattern: /^xen:events: Using FIFO-based ABI$/,
+    reason: 'init_control is not there yet',
+  },
   { kind: 'ours', pattern: /^xen:events: Using 2-level ABI$/, reason: 'init_control is not there yet' },
 
   { kind: 'values', pattern: /^node 0 deferred pages initialised in \d+ms$/, reason: SPEED },
@@ -82,11 +94,16 @@ export function comparable(text: string, side: 'reference' | 'ours'): string[] {
     if (!difference) kept.push(line);
     else {
       met.add(difference);
-      if (difference.kind === 'values') kept.push(`${line.match(difference.pattern)![0].replace(/\d+/g, 'N')}…`);
+      if (difference.kind === 'values')
+        kept.push(`${line.match(difference.pattern)![0].replace(/\d+/g, 'N')}…`);
       else if (difference.kind === 'moves') moved.push(`(somewhere) ${difference.pattern.source}`);
       else if (difference.kind !== side) kept.push(line);
     }
   }
   const missing = DIFFERENCES.filter((difference) => difference.kind === side && !met.has(difference));
-  return [...kept, ...moved.sort(), ...missing.map(({ pattern }) => `(expected here only) ${pattern.source}`)];
+  return [
+    ...kept,
+    ...moved.sort(),
+    ...missing.map(({ pattern }) => `(expected here only) ${pattern.source}`),
+  ];
 }

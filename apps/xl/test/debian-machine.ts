@@ -28,8 +28,8 @@ export class Machine {
   private readonly child: ChildProcess;
   private readonly ended: Promise<number | null>;
   private readonly waiting = new Set<() => void>();
-  /** Where the next `expect` begins to look. */
-  private seen = 0;
+  /** What `expect` has still to look at, without carriage returns. */
+  private fresh = '';
 
   constructor(args: readonly string[], { terminal = false } = {}) {
     if (!existsSync(cli)) throw new Error(`${cli} is not there: build it with \`npm run build\``);
@@ -43,6 +43,7 @@ export class Machine {
       : spawn(command[0]!, command.slice(1));
     this.child.stdout!.setEncoding('latin1').on('data', (text: string) => {
       this.stdout += text;
+      this.fresh += text.replaceAll('\r', '');
       for (const look of this.waiting) look();
     });
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
@@ -70,13 +71,12 @@ export class Machine {
     let settle = (): void => {};
     return new Promise<string>((resolve, reject) => {
       const look = (): void => {
-        const fresh = this.stdout.slice(this.seen);
-        const match = pattern.exec(fresh);
+        const match = pattern.exec(this.fresh);
         if (match) {
           const end = match.index + match[0].length;
-          this.seen += end;
           settle();
-          resolve(fresh.slice(0, end));
+          resolve(this.fresh.slice(0, end));
+          this.fresh = this.fresh.slice(end);
         } else if (this.child.exitCode !== null) {
           fail(`ended with ${this.child.exitCode} before ${pattern}`);
         }
