@@ -74,7 +74,7 @@ function recentLines({ recent }: CrashReport): string[] {
     const call = HYPERCALLS.get(code);
     const first = call?.operations ? operationName(call.operations, detail) : detail;
     const shown = typeof first === 'bigint' ? `0x${first.toString(16)}` : first;
-    const rest = (call?.args.length ?? 5) > 1 ? ', …' : '';
+    const rest = (call?.args.length ?? 5) > 1 ? '…' : '';
     return `    hypercall  ${at}  ${call?.name ?? `number ${code}`}(${call?.args.length === 0 ? '' : shown + rest})`;
   });
 }

@@ -72,7 +72,7 @@ describe('crash reports', () => {
       'r15     f000000000000000',
       'cs e033',
       'cr3 mfn 0000000000001234',
-      'sched_op(SCHEDOP_block, …)',
+      'sched_op(SCHEDOP_block…)',
       'iret()',
       '#PF on 000000000dead000',
     ]) {

@@ -1,3 +1,4 @@
+import { compileInterpreter } from '@xenolith/cpu-emulator';
 import { demoKernel, faultKernel, helloKernel } from '@xenolith/guest-kernels';
 import { BadInputError } from '@xenolith/host-interface';
 import { describe, expect, it } from 'vitest';
@@ -8,6 +9,8 @@ import { loadKernel } from './kernel.js';
 const text = new TextDecoder();
 const bytes = (input: string) => new TextEncoder().encode(input);
 
+const interpreter = compileInterpreter();
+
 interface Run {
   host: Host;
   guest: GuestDomain;
@@ -15,7 +18,12 @@ interface Run {
 }
 
 async function create(kernel: Uint8Array, config: Partial<DomainConfig> = {}): Promise<Run> {
-  const host = await createHost({ memoryMiB: 16, clock: 'virtual', strict: true });
+  const host = await createHost({
+    memoryMiB: 16,
+    clock: 'virtual',
+    strict: true,
+    interpreter: await interpreter,
+  });
   const run = { host, output: '' } as Run;
   run.guest = host.createDomain({
     kernel: loadKernel(kernel),
