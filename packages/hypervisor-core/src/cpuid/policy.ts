@@ -24,7 +24,6 @@ const VENDOR: readonly [number, number, number] = [ascii('Auth'), ascii('cAMD'),
 /** Family 25 (0x19), model 0x21, stepping 0: family 15 + extended family 10. */
 const SIGNATURE = (10 << 20) | (2 << 16) | (15 << 8) | (1 << 4);
 
-/** SSE4.2 (bit 20) is for the day when the emulator has its string instructions. */
 const LEAF1_ECX = bits(
   0, // SSE3
   9, // SSSE3
@@ -66,7 +65,6 @@ const EXT1_ECX = bits(
 );
 const EXT8_EBX = bits(
   2, // FXSAVE and FXRSTOR always handle the x87 error pointers: kernels need not work around a leak
-  2, // FXSAVE and FXRSTOR always handle the error pointers
   14, // IBRS: SPEC_CTRL exists; nothing here speculates, so that writing it does nothing
   26, // SSB_NO
   29, // BTC_NO
