@@ -11,7 +11,7 @@ const root = read('../../../README.md');
 describe('what the READMEs say of the command', () => {
   it('shows what disasm prints', () => {
     const bytes = Uint8Array.of(0x48, 0x8b, 0x07, 0x0f, 0x05);
-    expect(own).toContain(`${disassembly({ bytes, address: 0n }, 32, false).join('\n')}\n`);
+    expect(own).toContain(`${disassembly({ bytes, address: 0n }, 32, 64).join('\n')}\n`);
   });
 
   it('lists every exit status, and no other', () => {
