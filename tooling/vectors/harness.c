@@ -16,8 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <asm/prctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/ucontext.h>
 #include <unistd.h>
 
@@ -28,9 +30,11 @@
 // The window straddles the border between the two data pages.
 #define WINDOW (DATA_PAGES + 0x1000 - 192)
 #define WINDOW_SIZE 512
+#define TAIL_SIZE 256
+#define GS_BASE 0x3000
 
 struct state {
-  uint8_t code[32];
+  uint8_t code[96];
   uint32_t code_length;
   uint32_t mode;  // 64 or 32
   uint64_t rip;
@@ -56,6 +60,7 @@ static void begin(ucontext_t *context) {
   struct state *s = &cases[running];
   memcpy((void *)s->rip, s->code, s->code_length);
   memcpy((void *)WINDOW, s->memory, WINDOW_SIZE);
+  memset((void *)(DATA_PAGES + DATA_SIZE - TAIL_SIZE), 0, TAIL_SIZE);
   greg_t *regs = context->uc_mcontext.gregs;
   for (int i = 0; i < 16; i++) regs[GREGS[i]] = (greg_t)s->gpr[i];
   regs[REG_RIP] = (greg_t)s->rip;
@@ -117,12 +122,20 @@ int main(int argc, char **argv) {
   fixed_pages(DATA_PAGES, DATA_SIZE, PROT_READ | PROT_WRITE);
   memset((void *)CODE_PAGES, 0xcc, CODE_SIZE);
 
+  // glibc's own thread pointer is FS, so GS is free.
+  if (syscall(SYS_arch_prctl, ARCH_SET_GS, GS_BASE) != 0) {
+    perror("arch_prctl");
+    return 1;
+  }
+
   static uint8_t stack[65536];
   stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
   sigaltstack(&alternate, NULL);
   struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
   const int signals[] = {SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
   for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaction(signals[i], &action, NULL);
+  // Linux leaves DS and ES null in 64-bit programs; compatibility code needs them.
+  __asm__ volatile("mov %0, %%ds; mov %0, %%es" ::"r"(0x2b));
   if (sigsetjmp(finished, 0) == 0) __asm__ volatile("int3");
 
   int out = open(argv[2], O_WRONLY | O_CREAT | O_TRUNC, 0644);

@@ -1,5 +1,6 @@
 import { operandBytes } from '../../x86/operand.js';
 import type { Form } from './forms.js';
+import { GS_BASE } from './state.js';
 
 /** A memory operand: register numbers, −1 for none; `rip` needs nothing else than `target`. */
 export interface Address {
@@ -20,6 +21,8 @@ export interface Choices {
   rex: boolean;
   lock: boolean;
   address32: boolean;
+  /** A GS prefix; the segment's base is `GS_BASE`. */
+  gs: boolean;
   immediate: bigint;
   /** Relative branches: distance from the end. */
   relative: number;
@@ -37,17 +40,19 @@ function trailing(form: Form, c: Choices): number[] {
     if (form.encoded.row.name === 'enter') out.push(...little(c.immediate, 3));
     else if (o.kind === 'I' || o.kind === 'sI') out.push(...little(c.immediate, bytes));
     else if (o.kind === 'J') out.push(...little(c.relative, o.size === 'b' ? 1 : 4));
-    else if (o.kind === 'D') out.push(...little(c.address!.target, c.address32 ? 4 : 8));
+    else if (o.kind === 'D')
+      out.push(...little(c.address!.target - (c.gs ? GS_BASE : 0), c.address32 || form.mode === 32 ? 4 : 8));
   }
   return out;
 }
 
-/** The bytes of one instruction in 64-bit mode. */
+/** The bytes of one instruction. */
 export function assemble(form: Form, c: Choices): Uint8Array {
   const { encoding: e, row } = form.encoded;
   const { operands } = e;
   const prefixes: number[] = [];
   if (c.lock) prefixes.push(0xf0);
+  if (c.gs) prefixes.push(0x65);
   if (form.size === 2 && e.prefix !== '66') prefixes.push(0x66);
   if (c.address32) prefixes.push(0x67);
   if (e.prefix === '66') prefixes.push(0x66);
@@ -77,10 +82,12 @@ export function assemble(form: Form, c: Choices): Uint8Array {
       ripPatch = code.length;
       code.push(0, 0, 0, 0);
     } else {
-      const needsSib = a.index >= 0 || a.base < 0 || (a.base & 7) === 4;
+      // In 64-bit code a displacement alone needs a SIB byte, because ModRM's form of it is relative to RIP.
+      const bare = a.base < 0 && a.index < 0;
+      const needsSib = a.index >= 0 || (bare && form.mode === 64) || (a.base & 7) === 4;
       const mod =
         a.base < 0 ? 0 : a.disp === 0 && (a.base & 7) !== 5 ? 0 : (a.disp << 24) >> 24 === a.disp ? 1 : 2;
-      code.push((mod << 6) | middle | (needsSib ? 4 : a.base & 7));
+      code.push((mod << 6) | middle | (needsSib ? 4 : bare ? 5 : a.base & 7));
       if (needsSib)
         code.push((a.scale << 6) | ((a.index < 0 ? 4 : a.index & 7) << 3) | (a.base < 0 ? 5 : a.base & 7));
       if (mod === 1) code.push(a.disp & 0xff);
@@ -92,7 +99,7 @@ export function assemble(form: Form, c: Choices): Uint8Array {
   const bytes = [...prefixes, ...(needsRex ? [0x40 | rex] : []), ...code, ...behind];
   if (ripPatch >= 0) {
     const from = prefixes.length + Number(needsRex) + ripPatch;
-    little(c.address!.target - (c.rip + bytes.length), 4).forEach((b, i) => {
+    little(c.address!.target - (c.gs ? GS_BASE : 0) - (c.rip + bytes.length), 4).forEach((b, i) => {
       bytes[from + i] = b;
     });
   }

@@ -15,10 +15,12 @@ const isSse = ({ row, encoding }: EncodedRow): boolean =>
   row.options.fpu === true &&
   (encoding.operands.some((o) => 'VWU'.includes(o.kind)) || row.name.endsWith('mxcsr'));
 
+const isInteger = ({ row }: EncodedRow): boolean => row.options.fpu !== true;
+
 export const FAMILIES: readonly Family[] = [
   {
     name: 'integer',
-    forms: () => formsOf(({ row }) => row.options.fpu !== true),
+    forms: () => formsOf(isInteger),
     vectors: (form) => (form.encoded.row.options.cc ? 8 : form.rep ? 16 : 32),
   },
   {
@@ -26,5 +28,10 @@ export const FAMILIES: readonly Family[] = [
     forms: () => formsOf(isSse),
     vectors: ({ encoded: { row } }) =>
       /^pcmp[ei]str/.test(row.name) ? 256 : ROUNDED.test(row.name) ? 96 : 48,
+  },
+  {
+    name: 'compat',
+    forms: () => formsOf((r) => isInteger(r) || isSse(r), 32),
+    vectors: (form) => (form.encoded.row.options.cc ? 4 : 8),
   },
 ];

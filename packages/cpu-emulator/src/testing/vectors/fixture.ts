@@ -16,7 +16,7 @@ export function hashInputs(inputs: readonly VectorState[]): number {
 }
 
 /**
- * One result: u8 vector, u16 flags (low 12 bits; bit 15: mxcsr follows as u16), s16 rip − start, u16 changed general registers, their values,
+ * One result: u8 vector, u8 error code if it is 14, u16 flags (low 12 bits; bit 15: mxcsr follows as u16), s16 rip − start, u16 changed general registers, their values,
  * u16 changed XMM registers, their values, u8 runs of changed memory, each u16 offset, u8 length, bytes.
  */
 function encodeResult(out: number[], before: VectorState, after: VectorState): void {
@@ -25,6 +25,7 @@ function encodeResult(out: number[], before: VectorState, after: VectorState): v
     for (let i = 0; i < length; i++) out.push(bytes[at + i]!);
   };
   out.push(after.vector);
+  if (after.vector === 14) out.push(after.error);
   const newMxcsr = after.mxcsr !== before.mxcsr;
   u16((after.rflags & 0xfff) | (newMxcsr ? 0x8000 : 0));
   if (newMxcsr) u16(after.mxcsr);
@@ -74,6 +75,7 @@ export function expectedResults(inputs: readonly VectorState[], recorded: Record
   return inputs.map((before) => {
     const after = before.copy();
     after.vector = u8();
+    if (after.vector === 14) after.error = u8();
     const flags = u16();
     after.rflags = flags & 0xfff;
     if (flags & 0x8000) after.mxcsr = u16();

@@ -5,6 +5,7 @@ export interface Form {
   /** Names the form in the fixture, whatever other rows the table has. */
   key: string;
   encoded: EncodedRow;
+  mode: 64 | 32;
   size: 2 | 4 | 8;
   memory: boolean;
   cc: number;
@@ -43,7 +44,6 @@ const SKIPPED = new Set([
 
 const skipped = ({ row, encoding }: EncodedRow): boolean =>
   SKIPPED.has(row.name) ||
-  row.options.mode === 32 ||
   // Selectors and far transfers.
   encoding.operands.some((o) => o.kind === 'S') ||
   (row.name === 'push' && encoding.map === 1) ||
@@ -56,10 +56,21 @@ function keyOf({ row, encoding: e }: EncodedRow, form: Omit<Form, 'key' | 'encod
   const select = `${e.modrm === undefined ? '' : `=${e.modrm.toString(16)}`}${e.group === undefined ? '' : `/${e.group}`}${e.mod ?? ''}`;
   const operands = e.operands.map((o) => o.kind + o.size).join();
   const cc = row.options.cc ? ` cc${form.cc}` : '';
-  return `${row.name} ${e.prefix}.${opcode}${select} ${operands} ${form.size}${form.memory ? 'm' : 'r'}${cc}${form.rep && ` ${form.rep}`}`;
+  const variant = `${form.size}${form.memory ? 'm' : 'r'}${cc}${form.rep && ` ${form.rep}`}`;
+  return `${row.name} ${e.prefix}.${opcode}${select} ${operands} ${variant}${form.mode === 32 ? ' compat' : ''}`;
 }
 
-function sizesOf({ row, encoding }: EncodedRow): Form['size'][] {
+function sizesOf(r: EncodedRow, mode: 64 | 32): Form['size'][] {
+  if (mode === 64) return longSizes(r);
+  const sizes = r.row.options.force64
+    ? [4 as const]
+    : r.row.options.default64
+      ? [4 as const, 2 as const]
+      : longSizes(r);
+  return sizes.filter((size) => size !== 8);
+}
+
+function longSizes({ row, encoding }: EncodedRow): Form['size'][] {
   const { operands } = encoding;
   if (row.options.force64) return [8];
   const plain = encoding.prefix === 'any' || encoding.prefix === 'f2' || encoding.prefix === 'f3';
@@ -72,19 +83,20 @@ function sizesOf({ row, encoding }: EncodedRow): Form['size'][] {
   return [...(small ? [2 as const] : []), 4, ...(wide ? [8 as const] : [])];
 }
 
-/** Every form of the rows that `wanted` picks. */
-export function formsOf(wanted: (r: EncodedRow) => boolean): Form[] {
+/** Every form of the rows that `wanted` picks, in 64-bit code or in compatibility code. */
+export function formsOf(wanted: (r: EncodedRow) => boolean, mode: 64 | 32 = 64): Form[] {
   const forms = new Map<string, Form>();
-  for (const encoded of encodedRows.filter((r) => wanted(r) && !skipped(r))) {
+  const exists = ({ row }: EncodedRow): boolean => (row.options.mode ?? mode) === mode;
+  for (const encoded of encodedRows.filter((r) => wanted(r) && exists(r) && !skipped(r))) {
     const { encoding, row } = encoded;
     const { operands } = encoding;
     const mayBeMemory = operands.some((o) => 'EMWD'.includes(o.kind)) && encoding.mod !== 'r';
     const mayBeRegister = !operands.some((o) => 'MD'.includes(o.kind)) && encoding.mod !== 'm';
-    for (const size of sizesOf(encoded)) {
+    for (const size of sizesOf(encoded, mode)) {
       for (const memory of [...(mayBeRegister ? [false] : []), ...(mayBeMemory ? [true] : [])]) {
         for (let cc = 0; cc < (row.options.cc ? 16 : 1); cc++) {
           for (const rep of row.options.rep ? (['', 'repz', 'repnz'] as const) : ([''] as const)) {
-            const form = { size, memory, cc, rep };
+            const form = { mode, size, memory, cc, rep };
             const key = keyOf(encoded, form);
             if (!forms.has(key)) forms.set(key, { key, encoded, ...form });
           }

@@ -3,7 +3,7 @@ import { type Address, assemble, type Choices } from './assemble.js';
 import { floatBits } from './floats.js';
 import type { Form } from './forms.js';
 import { Random } from './random.js';
-import { CODE_PAGES, STACK, VectorState, WINDOW, WINDOW_SIZE } from './state.js';
+import { CODE_PAGES, GS_BASE, STACK, TAIL, TAIL_SIZE, VectorState, WINDOW, WINDOW_SIZE } from './state.js';
 
 /** Arithmetic flags and DF. */
 const FLAGS = 0xcd5;
@@ -19,9 +19,11 @@ export function inputsOf(form: Form, count: number): VectorState[] {
 }
 
 function input(form: Form, random: Random): VectorState {
-  const { row } = form.encoded;
+  const { row, encoding } = form.encoded;
+  const long = form.mode === 64;
+  const registers = long ? 16 : 8;
   const s = new VectorState();
-  s.mode = 64;
+  s.mode = form.mode;
   s.rflags = (random.u32() & FLAGS & ~(random.oneIn(3) ? 0 : 0x400)) | 0x202;
   s.mxcsr = 0x1f80;
   for (let i = 0; i < 16; i++) s.setGpr(i, random.interesting());
@@ -30,34 +32,47 @@ function input(form: Form, random: Random): VectorState {
   s.setGpr(RSP, BigInt(STACK + 64 - random.below(3)));
 
   const address = form.memory ? chooseAddress(form, random) : undefined;
-  const bit = form.encoded.encoding.opcode;
+  const usesMemory = form.memory && row.options.addressOnly !== true;
   const choices: Choices = {
-    reg: random.below(16),
-    rm: random.below(16),
+    reg: random.below(registers),
+    rm: random.below(registers),
     address,
-    rex: random.oneIn(2),
+    rex: long && random.oneIn(2),
     lock: row.options.lock === true && form.memory && random.oneIn(4),
-    address32: form.memory && address?.rip === false && random.oneIn(10),
+    address32: long && counts(form) && random.oneIn(10) && address?.rip !== true,
+    // In compatibility code a GS override would need a descriptor.
+    gs: long && (usesMemory || readsImplicitly(form)) && random.oneIn(10),
     immediate: row.name === 'enter' ? BigInt(random.below(48)) : random.interesting(),
     relative: 0,
     rip: CODE_PAGES + (random.oneIn(12) ? 0x1000 - 1 - random.below(7) : 0x400 + random.below(0x400)),
   };
   // The bit offset must not be part of the address.
   while (address && (choices.reg === address.base || choices.reg === address.index))
-    choices.reg = random.below(16);
-  if (address && !form.encoded.row.options.fpu) {
+    choices.reg = random.below(registers);
+  if (address && !row.options.fpu && address.target + 16 <= WINDOW + WINDOW_SIZE) {
     putMemory(s, address.target, random.interesting(), 8);
     putMemory(s, address.target + 8, random.interesting(), 8);
   }
-  prepare(form, random, s, choices, bit);
+  prepare(form, random, s, choices, encoding.opcode);
   if (address) pointTo(s, address, choices, random);
-  if (form.encoded.encoding.operands.some((o) => o.kind === 'J')) {
+  if (encoding.operands.some((o) => o.kind === 'J')) {
     choices.relative = random.oneIn(2) ? 20 + random.below(100) : -40 - random.below(80);
   }
+  if (!long) for (let i = 0; i < 16; i++) s.setGpr(i, s.gpr(i) & 0xffff_ffffn);
   s.code = assemble(form, choices);
   s.rip = choices.rip;
   return s;
 }
+
+/** Rows with an address, or that count in a register of the address's size. */
+const counts = (form: Form): boolean =>
+  form.memory ||
+  isString(form) ||
+  ['xlat', 'maskmovdqu', 'loop', 'loope', 'loopne', 'jrcxz'].includes(form.encoded.row.name);
+const isString = (form: Form): boolean => form.encoded.encoding.operands[0]?.kind === 'X';
+/** An implicit address whose segment may be overridden. */
+const readsImplicitly = (form: Form): boolean =>
+  ['xlat', 'maskmovdqu', 'movs', 'lods', 'cmps'].includes(form.encoded.row.name);
 
 function fillWindow(s: VectorState, random: Random): void {
   const memory = s.memory;
@@ -75,19 +90,35 @@ function chooseAddress(form: Form, random: Random): Address {
   );
   const cross = random.oneIn(6) ? 192 - random.below(16) : 128 + random.below(128);
   const aligned = wide && !random.oneIn(8);
-  const target = aligned ? WINDOW + (cross & ~15) : WINDOW + cross;
-  const base = random.oneIn(12) ? -1 : random.below(16);
-  let index = random.oneIn(2) ? -1 : random.below(16);
+  const inside = aligned ? WINDOW + (cross & ~15) : WINDOW + cross;
+  // Now and then the operand reaches into the page that is not there; the last bytes before it may still be read.
+  const target = mayFault(form) && random.oneIn(24) ? TAIL + TAIL_SIZE - random.below(20) : inside;
+  const registers = form.mode === 64 ? 16 : 8;
+  const base = random.oneIn(12) ? -1 : random.below(registers);
+  let index = random.oneIn(2) ? -1 : random.below(registers);
   if (index === RSP || index === base) index = -1;
   const disp = random.pick([0, 0, (random.u32() << 24) >> 24, random.u32() >> 12, -(random.u32() >> 12)]);
-  const a: Address = { rip: random.oneIn(10), base, index, scale: random.below(4), disp, target };
+  const a: Address = {
+    rip: form.mode === 64 && random.oneIn(10),
+    base,
+    index,
+    scale: random.below(4),
+    disp,
+    target,
+  };
   return a.rip ? { ...a, base: -1, index: -1 } : a;
 }
+
+/** Rows whose preparation does not need the operand within the window. */
+const mayFault = (form: Form): boolean => {
+  const { name } = form.encoded.row;
+  return !/^(bt|jmp|call|cmpxchg8b|ldmxcsr|pcmp[ei]str)/.test(name);
+};
 
 /** Sets the registers (or the displacement) so that the address leads to its target. */
 function pointTo(s: VectorState, a: Address, c: Choices, random: Random): void {
   if (a.rip || c.immediate < 0n) return;
-  let rest = BigInt(a.target);
+  let rest = BigInt(a.target - (c.gs ? GS_BASE : 0));
   if (a.index >= 0) {
     const v = BigInt(random.below(4096) - 2048);
     s.setGpr(a.index, BigInt.asUintN(64, v));
@@ -111,14 +142,13 @@ function prepare(form: Form, random: Random, s: VectorState, c: Choices, opcode:
   const target = c.address?.target;
   const codeAddress = BigInt(CODE_PAGES + 0x1800 + random.below(0x400));
   if (STACK_ROWS.includes(name)) {
-    while (c.address && (c.address.index === RSP || c.rm === RSP)) c.rm = random.below(16);
     if (name === 'ret') putMemory(s, Number(s.gpr(RSP)), codeAddress, 8);
     if (name === 'popf') putMemory(s, Number(s.gpr(RSP)), BigInt(random.u32() & FLAGS), 8);
     if (name === 'leave') s.setGpr(5, BigInt(STACK + random.below(100)));
   }
   if ((name === 'jmp' || name === 'call') && encoding.opcode === 0xff) {
     if (target === undefined) {
-      while (c.rm === RSP) c.rm = random.below(16);
+      while (c.rm === RSP) c.rm = random.below(8);
       s.setGpr(c.rm, codeAddress);
     } else putMemory(s, target, codeAddress, 8);
   }
@@ -135,13 +165,14 @@ function prepare(form: Form, random: Random, s: VectorState, c: Choices, opcode:
     }
   }
   if (name === 'xlat') {
-    s.setGpr(3, BigInt(WINDOW + 10 + random.below(100)) - (s.gpr(0) & 0n));
+    s.setGpr(3, BigInt(WINDOW + 10 + random.below(100) - (c.gs ? GS_BASE : 0)));
+    if (c.address32) s.setGpr(3, s.gpr(3) | (random.u64() & ~0xffff_ffffn));
   }
   if (name.startsWith('bt') && target !== undefined && opcode !== 0xba) {
     const offset = BigInt.asUintN(size * 8, BigInt(random.below(800) - 400));
     s.setGpr(c.reg, offset | (size === 8 ? 0n : random.u64() << BigInt(size * 8)));
   }
-  if (first?.kind === 'X') string(random, s);
+  if (first?.kind === 'X') string(random, s, c);
   if (row.options.fpu && ROUNDED.test(name)) s.mxcsr |= random.below(4) << 13;
   if (/^pcmpestr/.test(name)) {
     for (const register of [0, 2])
@@ -156,9 +187,13 @@ function prepare(form: Form, random: Random, s: VectorState, c: Choices, opcode:
       BigInt((random.u32() & 0xffff) | (random.oneIn(4) ? 0x10000 << random.pick([0, 2, 8, 15]) : 0)),
       4,
     );
-  if (name === 'maskmovdqu') s.setGpr(7, BigInt(WINDOW + 100 + random.below(150)));
+  if (name === 'maskmovdqu') {
+    const offset = BigInt(WINDOW + 100 + random.below(150) - (c.gs ? GS_BASE : 0));
+    s.setGpr(7, offset | (c.address32 ? random.u64() & ~0xffff_ffffn : 0n));
+  }
   if (name === 'j' || name.startsWith('loop') || name === 'jrcxz') {
-    if (name !== 'j' && random.oneIn(2)) s.setGpr(1, BigInt(random.below(3)));
+    if (name !== 'j' && random.oneIn(2))
+      s.setGpr(1, BigInt(random.below(3)) | (random.oneIn(2) ? 0n : 1n << 32n));
   }
 }
 
@@ -196,7 +231,7 @@ function similar(random: Random, s: VectorState, c: Choices, target: number | un
 }
 
 /** Runs of equal bytes now and then, short counts, pointers that stay in the window. */
-function string(random: Random, s: VectorState): void {
+function string(random: Random, s: VectorState, c: Choices): void {
   if (random.oneIn(2)) {
     const repeated = random.below(2) * 0x41;
     for (let i = 0; i < 384; i++) if (!random.oneIn(40)) s.memory[i] = repeated;
@@ -208,6 +243,10 @@ function string(random: Random, s: VectorState): void {
     random.oneIn(3) ? s.gpr(6) + BigInt(random.below(9) - 4) : BigInt(WINDOW + 110 + random.below(160)),
   );
   s.setGpr(1, BigInt(random.below(12)));
+  // Over the end of the data pages: what was done before the fault stays done.
+  if (random.oneIn(10)) s.setGpr(random.pick([6, 7]), BigInt(TAIL + TAIL_SIZE - random.below(48)));
+  if (c.gs) s.setGpr(6, s.gpr(6) - BigInt(GS_BASE));
+  if (c.address32) for (const i of [1, 6, 7]) s.setGpr(i, s.gpr(i) | (random.u64() & ~0xffff_ffffn));
 }
 
 /** Vector registers and memory with floating-point borders, NaNs, infinities and denormals among them. */

@@ -2,7 +2,17 @@ import { Exit } from '../../processor.js';
 import { disassemble } from '../../x86/disassemble.js';
 import type { FlatMachine } from '../flat-machine.js';
 import type { Form } from './forms.js';
-import { CODE_PAGES, CODE_SIZE, RFLAGS_OFFSET, type VectorState, WINDOW, WINDOW_SIZE } from './state.js';
+import {
+  CODE_PAGES,
+  CODE_SIZE,
+  GS_BASE,
+  RFLAGS_OFFSET,
+  TAIL,
+  TAIL_SIZE,
+  type VectorState,
+  WINDOW,
+  WINDOW_SIZE,
+} from './state.js';
 import { COMPARED_FLAGS, undefinedFlags, undefinedResult } from './undefined-flags.js';
 
 /** Linear pages that a machine for vectors needs. */
@@ -39,14 +49,17 @@ export function execute(m: FlatMachine, before: VectorState): VectorState {
   const code = before.code;
   m.write(before.rip, code);
   m.machine.bytes.set(before.memory, m.base + WINDOW);
+  m.machine.bytes.fill(0, m.base + TAIL, m.base + TAIL + TAIL_SIZE);
   for (let i = 0; i < 16; i++) regs.gpr[i] = before.gpr(i);
   regs.rflags = BigInt(before.rflags);
   regs.rip = BigInt(before.rip);
+  regs.gsBase = BigInt(GS_BASE);
   regs.mxcsr = before.mxcsr;
   regs.xmm.set(before.xmm);
   const exit = cpu.run(100);
   const after = before.copy();
   after.vector = exit === Exit.exception ? cpu.vector : 200 + exit;
+  after.error = after.vector === 14 ? cpu.errorCode : 0;
   for (let i = 0; i < 16; i++) after.setGpr(i, regs.gpr[i]!);
   after.rflags = Number(regs.rflags & 0xffffffffn);
   after.rip = Number(regs.rip);
@@ -62,7 +75,13 @@ const reversed = (bytes: Uint8Array): string => hex(bytes.slice().reverse());
 
 /** False when both states are the same in every bit, as they nearly always are. */
 function mayDiffer(a: VectorState, b: VectorState): boolean {
-  if (a.vector !== b.vector || a.mxcsr !== b.mxcsr || (a.rflags ^ b.rflags) & COMPARED_FLAGS) return true;
+  if (
+    a.vector !== b.vector ||
+    a.error !== b.error ||
+    a.mxcsr !== b.mxcsr ||
+    (a.rflags ^ b.rflags) & COMPARED_FLAGS
+  )
+    return true;
   const skipped = a.xmm.byteOffset - a.bytes.byteOffset;
   for (let i = 0; i < a.bytes.length; i++) {
     if (i >= RFLAGS_OFFSET && i < skipped) continue;
@@ -84,6 +103,7 @@ export function difference(
     found.push(`${what}: ${was} → ${got}, the processor says ${want}`);
   };
   if (expected.vector !== actual.vector) say('vector', '', `${expected.vector}`, `${actual.vector}`);
+  if (expected.error !== actual.error) say('error code', '', `${expected.error}`, `${actual.error}`);
   if (expected.rip !== actual.rip)
     say('rip', before.rip.toString(16), expected.rip.toString(16), actual.rip.toString(16));
   const skipResult = undefinedResult(form, before);

@@ -6,24 +6,29 @@ export const CODE_PAGES = 0x20000;
 export const CODE_SIZE = 0x2000;
 export const DATA_PAGES = 0x40000;
 export const DATA_SIZE = 0x2000;
+export const TAIL_SIZE = 256;
 /** The window straddles the border between the two data pages. */
 export const WINDOW = DATA_PAGES + 0x1000 - 192;
 export const WINDOW_SIZE = 512;
+/** Base of the GS segment. */
+export const GS_BASE = 0x3000;
+/** The data pages' last bytes, which are zero at first; behind them nothing is mapped. */
+export const TAIL = DATA_PAGES + DATA_SIZE - TAIL_SIZE;
 /** The window's first part is for data, the rest for the stack. */
 export const STACK = WINDOW + 384;
 
 const OFFSET = {
   code: 0,
-  codeLength: 32,
-  mode: 36,
-  rip: 40,
-  gpr: 48,
-  rflags: 176,
-  mxcsr: 184,
-  vector: 188,
-  error: 192,
-  xmm: 200,
-  memory: 456,
+  codeLength: 96,
+  mode: 100,
+  rip: 104,
+  gpr: 112,
+  rflags: 240,
+  mxcsr: 248,
+  vector: 252,
+  error: 256,
+  xmm: 264,
+  memory: 520,
 } as const;
 export const STATE_BYTES = OFFSET.memory + WINDOW_SIZE;
 /** From here to the XMM registers stands what is not compared bit by bit. */
@@ -83,6 +88,13 @@ export class VectorState {
   }
   set vector(v: number) {
     this.view.setUint32(OFFSET.vector, v, true);
+  }
+  /** The page fault's error code. */
+  get error(): number {
+    return this.view.getUint32(OFFSET.error, true);
+  }
+  set error(v: number) {
+    this.view.setUint32(OFFSET.error, v, true);
   }
   get xmm(): Uint8Array {
     return this.bytes.subarray(OFFSET.xmm, OFFSET.xmm + 256);

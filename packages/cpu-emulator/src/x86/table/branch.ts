@@ -1,21 +1,14 @@
-import { type I32, type I64, i32, i64, select } from '@xenolith/wasm-builder';
-import { RECORD } from '../../core/record.js';
-import { zeroExtend } from '../flags.js';
+import { type I32, type I64, i32, i64 } from '@xenolith/wasm-builder';
 import { type Row, row } from '../row.js';
 import type { Context } from '../semantics.js';
 import { FLAG, REG, STATE } from '../state.js';
-
-/** A count in rcx, or in ecx when the address size (in `scale`) is 32 bits. */
-const counter = (cx: Context, v: I64): I64 => {
-  const narrow = i32.ne(i32.load8_u(cx.site.record, RECORD.scale), i32.const(8));
-  return cx.f.let(select(narrow, zeroExtend(4, v), v));
-};
+import { inAddressSize } from './implicit.js';
 
 /** LOOPNE, LOOPE, LOOP: rcx counts down and is compared whole. */
 const loop =
   (cc: number | undefined) =>
   (cx: Context): void => {
-    const count = counter(cx, i64.sub(cx.gpr(REG.rcx), i64.const(1)));
+    const count = inAddressSize(cx, i64.sub(cx.gpr(REG.rcx), i64.const(1)));
     const more = i64.ne(count, i64.const(0));
     const taken = cx.f.let(cc === undefined ? more : i32.and(more, cx.flags.condition(cc)));
     cx.setGpr(REG.rcx, count);
@@ -102,7 +95,7 @@ export const branch: Row[] = [
     'jrcxz',
     ['e3 Jb'],
     (cx) => {
-      cx.f.if(i64.eqz(counter(cx, cx.gpr(REG.rcx))), () => cx.jumpRelative());
+      cx.f.if(i64.eqz(inAddressSize(cx, cx.gpr(REG.rcx))), () => cx.jumpRelative());
     },
     { force64: true },
   ),

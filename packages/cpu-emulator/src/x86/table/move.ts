@@ -1,9 +1,8 @@
 import { i32, i64 } from '@xenolith/wasm-builder';
-import { RECORD } from '../../core/record.js';
-import { zeroExtend } from '../flags.js';
 import { type Row, row } from '../row.js';
 import type { Context } from '../semantics.js';
 import { REG, STATE } from '../state.js';
+import { implicitAddress } from './implicit.js';
 
 const copy = (cx: Context): void => cx.write(0, cx.read(1));
 
@@ -64,9 +63,8 @@ export const move: Row[] = [
     'xlat',
     ['d7'],
     (cx) => {
-      const offset = zeroExtend(cx.stack, i64.add(cx.gpr(REG.rbx), cx.gpr(REG.rax, 1)));
-      const segment = i64.load(i32.load16_u(cx.site.record, RECORD.index));
-      cx.setGpr(REG.rax, cx.load(i64.add(offset, segment), 1), 1);
+      const address = implicitAddress(cx, i64.add(cx.gpr(REG.rbx), cx.gpr(REG.rax, 1)));
+      cx.setGpr(REG.rax, cx.load(address, 1), 1);
     },
     { implicitAddress: true },
   ),

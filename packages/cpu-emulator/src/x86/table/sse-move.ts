@@ -1,7 +1,8 @@
 import { i32, i64, v128, v128op, v128test } from '@xenolith/wasm-builder';
-import type { Row } from '../row.js';
+import { type Row, row } from '../row.js';
 import { type Context, loadSized } from '../semantics.js';
 import { REG } from '../state.js';
+import { implicitAddress } from './implicit.js';
 import { SIMD } from './simd.js';
 import { lowLane, mergeLow, scalar, select128, setVector, source, vector } from './sse-common.js';
 
@@ -66,7 +67,7 @@ const mask = (name: string, encoding: string, opcode: number): Row =>
 
 /** Writes the bytes whose mask byte has its top bit set; the whole 16 bytes must be writable first. */
 const maskedStore = (cx: Context): void => {
-  const host = cx.writable(cx.f.let(cx.gpr(REG.rdi)), 16);
+  const host = cx.writable(implicitAddress(cx, cx.gpr(REG.rdi)), 16);
   const chosen = v128op(SIMD.i8x16_shr_s, cx.readVector(1), i32.const(7));
   cx.f.storeV128(host, 0, select128(cx.readVector(0), v128.load(host), chosen));
   cx.finishWrite(host);
@@ -114,5 +115,5 @@ export const sseMove: Row[] = [
   mask('pmovmskb', '66 0f d7', SIMD.i8x16_bitmask),
   mask('movmskps', 'np 0f 50', SIMD.i32x4_bitmask),
   mask('movmskpd', '66 0f 50', SIMD.i64x2_bitmask),
-  vector('maskmovdqu', ['66 0f f7 Vx,Ux'], maskedStore),
+  row('maskmovdqu', ['66 0f f7 Vx,Ux'], maskedStore, { fpu: true, implicitAddress: true }),
 ];
