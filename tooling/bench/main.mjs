@@ -1,0 +1,46 @@
+#!/usr/bin/env node
+// Measures Xenolith beside others and prints ratios: node tooling/bench/main.mjs [--quick] [--rounds N] [PART …]
+// Parts: kernels, boot, start; without one, all. What is not installed is skipped with a sentence. Build first.
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { measureBoot } from './src/boot.mjs';
+import { commandLine } from './src/command-line.mjs';
+import { measureFirstByte } from './src/first-byte.mjs';
+import { findEngines, measureKernels } from './src/kernels.mjs';
+
+const PARTS = ['kernels', 'boot', 'start'];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { quick: { type: 'boolean', default: false }, rounds: { type: 'string' } },
+});
+const wrong = positionals.find((part) => !PARTS.includes(part));
+const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
+if (wrong !== undefined || !Number.isInteger(rounds) || rounds < 1) {
+  console.error(`usage: main.mjs [--quick] [--rounds N] [${PARTS.join(' | ')}] …`);
+  process.exit(2);
+}
+if (!existsSync(commandLine)) {
+  console.error('The command line is not built: npm run build');
+  process.exit(1);
+}
+
+const wants = (/** @type {string} */ part) => positionals.length === 0 || positionals.includes(part);
+const directory = mkdtempSync(join(tmpdir(), 'xenolith-bench-'));
+try {
+  console.log(
+    `Node ${process.versions.node}, ${cpus()[0]?.model}; medians of ${rounds} interleaved rounds\n`,
+  );
+  if (wants('kernels')) {
+    const { engines, notes } = findEngines(directory, values.quick ? 2 : 6);
+    if (engines.length > 0) console.log(await measureKernels(engines, rounds));
+    for (const note of notes) console.log(note);
+    console.log();
+  }
+  if (wants('boot')) console.log(`${await measureBoot(directory, values.quick ? 1 : Math.min(rounds, 3))}\n`);
+  if (wants('start')) console.log(await measureFirstByte(values.quick ? 3 : 2 * rounds));
+} finally {
+  rmSync(directory, { recursive: true, force: true });
+}
