@@ -26,7 +26,7 @@ try {
     noExternal: [/^@xenolith\//],
     clean: false,
   });
-  const { FAMILIES, STATE_BYTES, VectorState, inputsOf, record, writeFixture } = await import(
+  const { FAMILIES, STATE_BYTES, VectorState, record, writeFixture } = await import(
     pathToFileURL(join(work, 'vectors.mjs')).href
   );
   const harness = join(work, 'harness');
@@ -37,13 +37,14 @@ try {
   const wanted = process.argv.slice(2);
   for (const family of FAMILIES) {
     if (wanted.length > 0 && !wanted.includes(family.name)) continue;
-    const forms = family
-      .forms()
-      .map((/** @type {any} */ form) => ({ key: form.key, inputs: inputsOf(form, family.vectors(form)) }));
-    const total = forms.reduce((/** @type {number} */ sum, /** @type {any} */ f) => sum + f.inputs.length, 0);
+    const sets = family.sets().map((/** @type {any} */ set) => ({
+      key: set.key,
+      inputs: set.vectors().map((/** @type {any} */ vector) => vector.before),
+    }));
+    const total = sets.reduce((/** @type {number} */ sum, /** @type {any} */ f) => sum + f.inputs.length, 0);
     const bytes = new Uint8Array(total * STATE_BYTES);
     let at = 0;
-    for (const { inputs } of forms) {
+    for (const { inputs } of sets) {
       for (const s of inputs) {
         bytes.set(s.bytes, at);
         at += STATE_BYTES;
@@ -54,7 +55,7 @@ try {
     const results = new Uint8Array(readFileSync(join(work, 'results')));
     const recorded = new Map();
     at = 0;
-    for (const { key, inputs } of forms) {
+    for (const { key, inputs } of sets) {
       const after = inputs.map(() => {
         at += STATE_BYTES;
         return new VectorState(results.subarray(at - STATE_BYTES, at));
@@ -64,7 +65,7 @@ try {
     mkdirSync(join(emulator, 'fixtures'), { recursive: true });
     const fixture = gzipSync(writeFixture(recorded), { level: 9 });
     writeFileSync(join(emulator, `fixtures/vectors-${family.name}.bin.gz`), fixture);
-    console.log(`${family.name}: ${forms.length} forms, ${total} vectors, ${fixture.length} bytes`);
+    console.log(`${family.name}: ${sets.length} sets, ${total} vectors, ${fixture.length} bytes`);
   }
 } finally {
   rmSync(work, { recursive: true });

@@ -1,37 +1,79 @@
 import type { EncodedRow } from '../../x86/decode.js';
 import { type Form, formsOf } from './forms.js';
-import { ROUNDED } from './inputs.js';
+import { inputsOf, ROUNDED } from './inputs.js';
+import { programs } from './sequences.js';
+import type { VectorState } from './state.js';
+import { undefinedFlags, undefinedResult } from './undefined-flags.js';
 
-/** A fixture: which forms it holds and how many vectors each has. */
+/** An input, and what of its result is not compared. */
+export interface Vector {
+  before: VectorState;
+  /** Flags that the manuals leave undefined when no exception is raised. */
+  openFlags: number;
+  /** The result itself is undefined. */
+  openResult: boolean;
+}
+
+/** The vectors of one form, or of one seed. */
+export interface VectorSet {
+  /** Names the set in the fixture. */
+  key: string;
+  vectors(): Vector[];
+  /** Bits of MXCSR that are compared. */
+  mxcsr: number;
+  /** Single-precision lanes need only be within the architecture's error bound of RCPPS and its like. */
+  approximate: boolean;
+}
+
+/** A fixture: fixtures/vectors-NAME.bin.gz */
 export interface Family {
-  /** fixtures/vectors-NAME.bin.gz */
   name: string;
-  forms(): Form[];
-  vectors: (form: Form) => number;
+  sets(): VectorSet[];
+}
+
+/** MXCSR without the sticky exception flags, which the interpreter does not keep. */
+const MXCSR_CONTROL = 0xffc0;
+const APPROXIMATE = ['rcpps', 'rcpss', 'rsqrtps', 'rsqrtss'];
+
+function setOf(form: Form, count: number): VectorSet {
+  const { name } = form.encoded.row;
+  return {
+    key: form.key,
+    vectors: () =>
+      inputsOf(form, count).map((before) => ({
+        before,
+        openFlags: undefinedFlags(form, before),
+        openResult: undefinedResult(form, before),
+      })),
+    mxcsr: name === 'ldmxcsr' ? 0xffff : MXCSR_CONTROL,
+    approximate: APPROXIMATE.includes(name),
+  };
 }
 
 /** Vector registers or MXCSR, but not the x87 rows. */
 const isSse = ({ row, encoding }: EncodedRow): boolean =>
   row.options.fpu === true &&
   (encoding.operands.some((o) => 'VWU'.includes(o.kind)) || row.name.endsWith('mxcsr'));
-
 const isInteger = ({ row }: EncodedRow): boolean => row.options.fpu !== true;
 
+const integerCount = (form: Form): number => (form.encoded.row.options.cc ? 8 : form.rep ? 16 : 32);
+const sseCount = ({ encoded: { row } }: Form): number =>
+  /^pcmp[ei]str/.test(row.name) ? 256 : ROUNDED.test(row.name) ? 96 : 48;
+const compatCount = (form: Form): number => (form.encoded.row.options.cc ? 4 : 8);
+
+const sequence = (n: number): VectorSet => ({
+  key: `sequence ${n}`,
+  vectors: () => programs(`sequence ${n}`, 100).map((p) => ({ ...p, openResult: false })),
+  mxcsr: MXCSR_CONTROL,
+  approximate: false,
+});
+
 export const FAMILIES: readonly Family[] = [
-  {
-    name: 'integer',
-    forms: () => formsOf(isInteger),
-    vectors: (form) => (form.encoded.row.options.cc ? 8 : form.rep ? 16 : 32),
-  },
-  {
-    name: 'sse',
-    forms: () => formsOf(isSse),
-    vectors: ({ encoded: { row } }) =>
-      /^pcmp[ei]str/.test(row.name) ? 256 : ROUNDED.test(row.name) ? 96 : 48,
-  },
+  { name: 'integer', sets: () => formsOf(isInteger).map((form) => setOf(form, integerCount(form))) },
+  { name: 'sse', sets: () => formsOf(isSse).map((form) => setOf(form, sseCount(form))) },
   {
     name: 'compat',
-    forms: () => formsOf((r) => isInteger(r) || isSse(r), 32),
-    vectors: (form) => (form.encoded.row.options.cc ? 4 : 8),
+    sets: () => formsOf((r) => isInteger(r) || isSse(r), 32).map((form) => setOf(form, compatCount(form))),
   },
+  { name: 'sequences', sets: () => Array.from({ length: 80 }, (_, i) => sequence(i)) },
 ];

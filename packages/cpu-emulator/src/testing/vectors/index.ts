@@ -1,8 +1,5 @@
 /** The vectors from a real processor: their inputs from a seed, the fixtures, and how the interpreter is put to them. */
-
-export { FAMILIES, type Family } from './families.js';
+export { FAMILIES, type Family, type Vector, type VectorSet } from './families.js';
 export { expectedResults, hashInputs, type Recorded, readFixture, record, writeFixture } from './fixture.js';
-export { type Form, formsOf } from './forms.js';
-export { inputsOf } from './inputs.js';
 export { difference, execute, prepareMachine, VECTOR_PAGES } from './replay.js';
 export { STATE_BYTES, VectorState } from './state.js';

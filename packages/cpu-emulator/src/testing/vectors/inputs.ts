@@ -74,7 +74,7 @@ const isString = (form: Form): boolean => form.encoded.encoding.operands[0]?.kin
 const readsImplicitly = (form: Form): boolean =>
   ['xlat', 'maskmovdqu', 'movs', 'lods', 'cmps'].includes(form.encoded.row.name);
 
-function fillWindow(s: VectorState, random: Random): void {
+export function fillWindow(s: VectorState, random: Random): void {
   const memory = s.memory;
   const view = new DataView(memory.buffer, memory.byteOffset);
   for (let i = 0; i < WINDOW_SIZE; i += 4) view.setUint32(i, random.u32(), true);

@@ -1,7 +1,7 @@
 import { Exit } from '../../processor.js';
 import { disassemble } from '../../x86/disassemble.js';
 import type { FlatMachine } from '../flat-machine.js';
-import type { Form } from './forms.js';
+import type { Vector, VectorSet } from './families.js';
 import {
   CODE_PAGES,
   CODE_SIZE,
@@ -13,19 +13,13 @@ import {
   WINDOW,
   WINDOW_SIZE,
 } from './state.js';
-import { COMPARED_FLAGS, undefinedFlags, undefinedResult } from './undefined-flags.js';
+import { COMPARED_FLAGS } from './undefined-flags.js';
 
 /** Linear pages that a machine for vectors needs. */
 export const VECTOR_PAGES = 0x42;
 const NAMES = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'];
-const nameOf = (i: number): string => NAMES[i] ?? `r${i}`;
 
-/** MXCSR without the sticky exception flags, which the interpreter does not keep. */
-const MXCSR_CONTROL = 0xffc0;
-/** The architecture only bounds their error: 1.5 × 2^−12. Processors differ; the interpreter is exact. */
-const APPROXIMATE = ['rcpps', 'rcpss', 'rsqrtps', 'rsqrtss'];
-
-/** Four floats at `at`, each the same bits or within twice that bound of one another. */
+/** Four floats at `at`, each the same bits or within twice 1.5 × 2^−12 of one another: processors differ, we are exact. */
 function nearly(a: Uint8Array, b: Uint8Array, at: number): boolean {
   const [x, y] = [a, b].map((v) => new DataView(v.buffer, v.byteOffset + at, 16)) as [DataView, DataView];
   return [0, 4, 8, 12].every((i) => {
@@ -92,45 +86,44 @@ function mayDiffer(a: VectorState, b: VectorState): boolean {
 
 /** How a result differs from the processor's: one text, or undefined when it does not (where the manuals define it). */
 export function difference(
-  form: Form,
-  before: VectorState,
+  set: VectorSet,
+  { before, openFlags, openResult }: Vector,
   expected: VectorState,
   actual: VectorState,
 ): string | undefined {
   if (!mayDiffer(expected, actual)) return undefined;
   const found: string[] = [];
   const say = (what: string, was: string, want: string, got: string): void => {
-    found.push(`${what}: ${was} → ${got}, the processor says ${want}`);
+    if (want !== got) found.push(`${what}: ${was} → ${got}, the processor says ${want}`);
   };
-  if (expected.vector !== actual.vector) say('vector', '', `${expected.vector}`, `${actual.vector}`);
-  if (expected.error !== actual.error) say('error code', '', `${expected.error}`, `${actual.error}`);
-  if (expected.rip !== actual.rip)
-    say('rip', before.rip.toString(16), expected.rip.toString(16), actual.rip.toString(16));
-  const skipResult = undefinedResult(form, before);
-  for (let i = 0; i < 16 && !skipResult; i++) {
-    if (expected.gpr(i) !== actual.gpr(i))
-      say(nameOf(i), before.gpr(i).toString(16), expected.gpr(i).toString(16), actual.gpr(i).toString(16));
-  }
-  const flags = COMPARED_FLAGS & ~(expected.vector === 3 ? undefinedFlags(form, before) : 0);
-  if ((expected.rflags ^ actual.rflags) & flags) {
-    const text = (v: number): string => (v & flags).toString(16);
-    say('flags', text(before.rflags), text(expected.rflags), text(actual.rflags));
-  }
-  const mxcsr = form.encoded.row.name === 'ldmxcsr' ? 0xffff : MXCSR_CONTROL;
-  if ((expected.mxcsr ^ actual.mxcsr) & mxcsr)
-    say('mxcsr', before.mxcsr.toString(16), expected.mxcsr.toString(16), actual.mxcsr.toString(16));
-  const approximate = APPROXIMATE.includes(form.encoded.row.name);
+  const number = (what: string, of: (s: VectorState) => number | bigint): void =>
+    say(what, of(before).toString(16), of(expected).toString(16), of(actual).toString(16));
+  number('vector', (s) => s.vector);
+  number('error code', (s) => s.error);
+  number('rip', (s) => s.rip);
+  const flags = COMPARED_FLAGS & ~(expected.vector === 3 ? openFlags : 0);
+  number('flags', (s) => s.rflags & flags);
+  number('mxcsr', (s) => s.mxcsr & set.mxcsr);
   for (let i = 0; i < 16; i++) {
-    if (approximate && nearly(expected.xmm, actual.xmm, 16 * i)) continue;
+    if (!openResult) number(NAMES[i] ?? `r${i}`, (s) => s.gpr(i));
+    if (set.approximate && nearly(expected.xmm, actual.xmm, 16 * i)) continue;
     const part = (s: VectorState): string => reversed(s.xmm.subarray(16 * i, 16 * i + 16));
-    if (part(expected) !== part(actual)) say(`xmm${i}`, part(before), part(expected), part(actual));
+    say(`xmm${i}`, part(before), part(expected), part(actual));
   }
-  for (let i = 0; i < WINDOW_SIZE && !skipResult; i += 8) {
+  for (let i = 0; i < WINDOW_SIZE && !openResult; i += 8) {
     const part = (s: VectorState): string => reversed(s.memory.subarray(i, i + 8));
-    if (part(expected) !== part(actual))
-      say(`[${(WINDOW + i).toString(16)}]`, part(before), part(expected), part(actual));
+    say(`[${(WINDOW + i).toString(16)}]`, part(before), part(expected), part(actual));
   }
-  if (found.length === 0) return undefined;
-  const text = disassemble(before.code, BigInt(before.rip), before.mode).text;
-  return `${form.key}: ${text} (${hex(before.code)})\n  ${found.join('\n  ')}`;
+  return found.length === 0 ? undefined : `${set.key}: ${listing(before)}\n  ${found.join('\n  ')}`;
+}
+
+/** The code as text: "inc eax; daa (4027)". */
+function listing({ code, rip, mode }: VectorState): string {
+  const texts: string[] = [];
+  for (let at = 0; at < code.length; ) {
+    const { text, length } = disassemble(code.subarray(at), BigInt(rip + at), mode);
+    texts.push(text);
+    at += length;
+  }
+  return `${texts.join('; ')} (${hex(code)})`;
 }

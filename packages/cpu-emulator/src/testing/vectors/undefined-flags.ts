@@ -3,7 +3,7 @@ import type { Form } from './forms.js';
 import type { VectorState } from './state.js';
 
 const { cf, pf, af, zf, sf, of } = FLAG;
-const ALL = cf | pf | af | zf | sf | of;
+export const ALL = cf | pf | af | zf | sf | of;
 /** Arithmetic flags and DF: what vectors compare. */
 export const COMPARED_FLAGS = ALL | FLAG.df;
 
@@ -63,3 +63,54 @@ export function undefinedResult(form: Form, before: VectorState): boolean {
   const { name } = form.encoded.row;
   return (name === 'shld' || name === 'shrd') && shiftCount(form, before) > widthOf(form);
 }
+
+/** Flags that an instruction may leave undefined, whatever its inputs are. */
+export function mayLeaveUndefined(form: Form): number {
+  const { name } = form.encoded.row;
+  const byCount = BY_COUNT[name];
+  if (!byCount) return ALWAYS[name] ?? 0;
+  const width = widthOf(form);
+  return byCount(2, width) | byCount(31, width);
+}
+
+/** The flags that a condition code reads, by the code's upper three bits. */
+const CONDITION = [of, cf, zf, cf | zf, sf, pf, sf | of, zf | sf | of] as const;
+const READS: Record<string, number> = {
+  adc: cf,
+  sbb: cf,
+  rcl: cf,
+  rcr: cf,
+  cmc: cf,
+  lahf: ALL & ~of,
+  pushf: ALL,
+};
+
+/** Flags that an instruction's result depends on, other than by keeping them. */
+export const readsFlags = (form: Form): number =>
+  form.encoded.row.options.cc ? CONDITION[form.cc >> 1]! : (READS[form.encoded.row.name] ?? 0);
+
+const SETS: Record<string, number> = {
+  inc: ALL & ~cf,
+  dec: ALL & ~cf,
+  clc: cf,
+  stc: cf,
+  cmc: cf,
+  sahf: ALL & ~of,
+  bt: cf,
+  bts: cf,
+  btr: cf,
+  btc: cf,
+  tzcnt: cf | zf,
+  lzcnt: cf | zf,
+  bsf: zf,
+  bsr: zf,
+  mul: cf | of,
+  imul: cf | of,
+};
+const SETS_ALL = /^(add|adc|sub|sbb|cmp|neg|and|or|xor|test|xadd|cmpxchg|popcnt)$/;
+
+/** Flags that an instruction defines whatever its inputs are. */
+export const setsFlags = (form: Form): number => {
+  const { name } = form.encoded.row;
+  return SETS_ALL.test(name) ? ALL : (SETS[name] ?? 0);
+};
