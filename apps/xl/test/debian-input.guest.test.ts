@@ -59,5 +59,14 @@ describe.skipIf(pieces === undefined)(
       expect(stdout).toBe('');
       expect(status).toBe(2);
     });
+
+    // The superuser may read everything.
+    it.skipIf(process.getuid?.() === 0)('a file without permission', async () => {
+      const secret = file('secret', kernel);
+      chmodSync(secret, 0);
+      const { status, stderr } = await runToEnd(['run', secret]);
+      expect(stderr).toMatch(/^xenolith: [^\n]*secret: permission denied\.\n$/);
+      expect(status).toBe(2);
+    });
   },
 );
