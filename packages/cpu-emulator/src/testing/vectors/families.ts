@@ -59,7 +59,9 @@ const isInteger = ({ row }: EncodedRow): boolean => row.options.fpu !== true;
 const integerCount = (form: Form): number => (form.encoded.row.options.cc ? 8 : form.rep ? 16 : 32);
 const sseCount = ({ encoded: { row } }: Form): number =>
   /^pcmp[ei]str/.test(row.name) ? 256 : ROUNDED.test(row.name) ? 96 : 48;
-const compatCount = (form: Form): number => (form.encoded.row.options.cc ? 4 : 8);
+/** Most rows share their handlers with 64-bit code; those that do not are looked at closely. */
+const compatCount = ({ encoded: { row } }: Form): number =>
+  row.options.mode === 32 ? 96 : row.options.cc ? 4 : 8;
 
 const sequence = (n: number): VectorSet => ({
   key: `sequence ${n}`,

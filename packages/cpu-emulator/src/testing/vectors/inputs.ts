@@ -7,7 +7,7 @@ import { CODE_PAGES, GS_BASE, STACK, TAIL, TAIL_SIZE, VectorState, WINDOW, WINDO
 
 /** Arithmetic flags and DF. */
 const FLAGS = 0xcd5;
-const STACK_ROWS = ['push', 'pop', 'pushf', 'popf', 'call', 'ret', 'leave', 'enter'];
+const STACK_ROWS = ['pusha', 'popa', 'push', 'pop', 'pushf', 'popf', 'call', 'ret', 'leave', 'enter'];
 const RSP = 4;
 /** Rows that heed MXCSR.RC here; the others are recorded with rounding to nearest. */
 export const ROUNDED = /^(cvt|round)/;
@@ -42,7 +42,10 @@ function input(form: Form, random: Random): VectorState {
     address32: long && counts(form) && random.oneIn(10) && address?.rip !== true,
     // In compatibility code a GS override would need a descriptor.
     gs: long && (usesMemory || readsImplicitly(form)) && random.oneIn(10),
-    immediate: row.name === 'enter' ? BigInt(random.below(48)) : random.interesting(),
+    immediate:
+      row.name === 'enter'
+        ? BigInt(random.below(48) | (random.pick([0, 0, 1, 2, 3, 7, 30]) << 16))
+        : random.interesting(),
     relative: 0,
     rip: CODE_PAGES + (random.oneIn(12) ? 0x1000 - 1 - random.below(7) : 0x400 + random.below(0x400)),
   };
@@ -112,7 +115,7 @@ function chooseAddress(form: Form, random: Random): Address {
 /** Rows whose preparation does not need the operand within the window. */
 const mayFault = (form: Form): boolean => {
   const { name } = form.encoded.row;
-  return !/^(bt|jmp|call|cmpxchg8b|ldmxcsr|pcmp[ei]str)/.test(name);
+  return !/^(bt|bound|jmp|call|cmpxchg8b|ldmxcsr|pcmp[ei]str)/.test(name);
 };
 
 /** Sets the registers (or the displacement) so that the address leads to its target. */
@@ -144,7 +147,7 @@ function prepare(form: Form, random: Random, s: VectorState, c: Choices, opcode:
   if (STACK_ROWS.includes(name)) {
     if (name === 'ret') putMemory(s, Number(s.gpr(RSP)), codeAddress, 8);
     if (name === 'popf') putMemory(s, Number(s.gpr(RSP)), BigInt(random.u32() & FLAGS), 8);
-    if (name === 'leave') s.setGpr(5, BigInt(STACK + random.below(100)));
+    if (name === 'leave' || name === 'enter') s.setGpr(5, BigInt(STACK + random.below(100)));
   }
   if ((name === 'jmp' || name === 'call') && encoding.opcode === 0xff) {
     if (target === undefined) {
@@ -163,6 +166,11 @@ function prepare(form: Form, random: Random, s: VectorState, c: Choices, opcode:
       putMemory(s, target!, s.gpr(0), half);
       putMemory(s, target! + half, s.gpr(2), half);
     }
+  }
+  if (name === 'bound') {
+    const value = BigInt.asIntN(8 * size, s.gpr(c.reg));
+    putMemory(s, target!, value - BigInt(random.below(6) - 1), size);
+    putMemory(s, target! + size, value + BigInt(random.below(6) - 1), size);
   }
   if (name === 'xlat') {
     s.setGpr(3, BigInt(WINDOW + 10 + random.below(100) - (c.gs ? GS_BASE : 0)));

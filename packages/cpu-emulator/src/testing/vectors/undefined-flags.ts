@@ -9,6 +9,12 @@ export const COMPARED_FLAGS = ALL | FLAG.df;
 
 /** Flags that an instruction leaves undefined whatever its operands are (AMD APM volume 3; Intel SDM volume 2). */
 const ALWAYS: Record<string, number> = {
+  aaa: of | sf | zf | pf,
+  aad: of | af | cf,
+  aam: of | af | cf,
+  aas: of | sf | zf | pf,
+  daa: of,
+  das: of,
   and: af,
   or: af,
   xor: af,

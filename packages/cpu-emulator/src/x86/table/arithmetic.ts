@@ -6,34 +6,37 @@ import { FLAG, REG } from '../state.js';
 
 type Operation = (cx: Context, a: I64, b: I64) => I64 | undefined;
 
-/** The eight classic operations share their encodings: `base` is the first opcode, `group` the ModRM.reg in 80, 81, 83. */
-function classic(name: string, base: number, group: number, operation: Operation, writes = true): Row {
+/**
+ * The eight classic operations share their encodings: `base` is the first opcode, `group` the ModRM.reg in 80, 81, 83, and
+ * in 82, which is 80 again outside 64-bit mode.
+ */
+function classic(name: string, base: number, group: number, operation: Operation, writes = true): Row[] {
   const opcode = (n: number): string => (base + n).toString(16).padStart(2, '0');
-  return row(
-    name,
-    [
-      `${opcode(0)} Eb,Gb`,
-      `${opcode(1)} Ev,Gv`,
-      `${opcode(2)} Gb,Eb`,
-      `${opcode(3)} Gv,Ev`,
-      `${opcode(4)} Ab,Ib`,
-      `${opcode(5)} Av,Iz`,
-      `80/${group} Eb,Ib`,
-      `81/${group} Ev,Iz`,
-      `83/${group} Ev,sIb`,
-    ],
-    (cx) => {
-      if (writes) {
-        const b = cx.read(1);
-        const place = cx.modify(0);
-        place.set(operation(cx, place.value, b)!);
-      } else {
-        const a = cx.read(0);
-        operation(cx, a, cx.read(1));
-      }
-    },
-    { lock: writes },
-  );
+  const semantics = (cx: Context): void => {
+    if (writes) {
+      const b = cx.read(1);
+      const place = cx.modify(0);
+      place.set(operation(cx, place.value, b)!);
+    } else {
+      const a = cx.read(0);
+      operation(cx, a, cx.read(1));
+    }
+  };
+  const encodings = [
+    `${opcode(0)} Eb,Gb`,
+    `${opcode(1)} Ev,Gv`,
+    `${opcode(2)} Gb,Eb`,
+    `${opcode(3)} Gv,Ev`,
+    `${opcode(4)} Ab,Ib`,
+    `${opcode(5)} Av,Iz`,
+    `80/${group} Eb,Ib`,
+    `81/${group} Ev,Iz`,
+    `83/${group} Ev,sIb`,
+  ];
+  return [
+    row(name, encodings, semantics, { lock: writes }),
+    row(name, [`82/${group} Eb,Ib`], semantics, { lock: writes, mode: 32 }),
+  ];
 }
 
 const logic =
@@ -142,18 +145,18 @@ const testSemantics = (cx: Context): void => {
 };
 
 export const arithmetic: Row[] = [
-  classic('add', 0x00, 0, (cx, a, b) => {
+  ...classic('add', 0x00, 0, (cx, a, b) => {
     const r = cx.f.let(i64.add(a, b));
     cx.flags.add(cx.sizeOf(0), a, r);
     return r;
   }),
-  classic('or', 0x08, 1, logic(i64.or)),
-  classic('adc', 0x10, 2, withCarry(false)),
-  classic('sbb', 0x18, 3, withCarry(true)),
-  classic('and', 0x20, 4, logic(i64.and)),
-  classic('sub', 0x28, 5, subtract),
-  classic('xor', 0x30, 6, logic(i64.xor)),
-  classic('cmp', 0x38, 7, subtract, false),
+  ...classic('or', 0x08, 1, logic(i64.or)),
+  ...classic('adc', 0x10, 2, withCarry(false)),
+  ...classic('sbb', 0x18, 3, withCarry(true)),
+  ...classic('and', 0x20, 4, logic(i64.and)),
+  ...classic('sub', 0x28, 5, subtract),
+  ...classic('xor', 0x30, 6, logic(i64.xor)),
+  ...classic('cmp', 0x38, 7, subtract, false),
   row(
     'test',
     ['84 Eb,Gb', '85 Ev,Gv', 'a8 Ab,Ib', 'a9 Av,Iz', 'f6/0 Eb,Ib', 'f7/0 Ev,Iz', 'f6/1 Eb,Ib', 'f7/1 Ev,Iz'],

@@ -3,6 +3,7 @@ import { arithmetic } from './arithmetic.js';
 import { bits } from './bits.js';
 import { branch } from './branch.js';
 import { flagControl } from './flag-control.js';
+import { legacy } from './legacy.js';
 import { move } from './move.js';
 import { multiply } from './multiply.js';
 import { shift } from './shift.js';
@@ -25,6 +26,7 @@ export const rows: readonly Row[] = [
   ...bits,
   ...branch,
   ...flagControl,
+  ...legacy,
   ...move,
   ...multiply,
   ...shift,

@@ -1,4 +1,5 @@
-import { i32, i64 } from '@xenolith/wasm-builder';
+import { type I64, i32, i64 } from '@xenolith/wasm-builder';
+import { zeroExtend } from '../flags.js';
 import { type Row, row } from '../row.js';
 import type { Context } from '../semantics.js';
 import { ARITHMETIC_FLAGS, FLAG, REG, STATE } from '../state.js';
@@ -70,13 +71,36 @@ export const stack: Row[] = [
     ['c8 Iw'],
     (cx) => {
       const { f } = cx;
-      // The second immediate (nesting level) stands in the upper half; levels above 0 are left to no known program.
+      // The second immediate stands in the upper half: how many frame pointers of enclosing procedures are copied.
       const level = f.let(i64.and(i64.shr_u(cx.read(0), i64.const(16)), i64.const(31)));
-      f.if(i64.ne(level, i64.const(0)), () => cx.raise(6));
-      const frame = f.let(i64.sub(cx.stackPointer(), i64.const(cx.size)));
-      cx.storeTo(frame, cx.size, cx.gpr(REG.rbp, cx.size));
+      const step = i64.const(cx.size);
+      const at = (v: I64): I64 => zeroExtend(cx.stack, v);
+      const top = f.local('i64');
+      const push = (v: I64): void => {
+        f.set(top, at(i64.sub(top, step)));
+        cx.storeTo(top, cx.size, v);
+      };
+      f.set(top, cx.stackPointer());
+      push(cx.gpr(REG.rbp, cx.size));
+      const frame = f.let(i64.add(top, i64.const(0)));
+      f.if(i64.ne(level, i64.const(0)), () => {
+        const left = f.local('i64');
+        const from = f.local('i64');
+        f.set(left, i64.sub(level, i64.const(1)));
+        f.set(from, cx.gpr(REG.rbp, cx.stack));
+        f.block((end) => {
+          f.loop((next) => {
+            f.brIf(end, i64.eqz(left));
+            f.set(from, at(i64.sub(from, step)));
+            push(cx.load(from, cx.size));
+            f.set(left, i64.sub(left, i64.const(1)));
+            f.br(next);
+          });
+        });
+        push(frame);
+      });
       cx.setGpr(REG.rbp, frame, cx.size);
-      cx.setGpr(REG.rsp, i64.sub(frame, i64.and(cx.read(0), i64.const(0xffff))), cx.stack);
+      cx.setGpr(REG.rsp, i64.sub(top, i64.and(cx.read(0), i64.const(0xffff))), cx.stack);
     },
     { default64: true },
   ),
