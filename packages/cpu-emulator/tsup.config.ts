@@ -20,10 +20,11 @@ const shipInterpreter: Plugin = {
         write: false,
       });
       const source = Buffer.from(outputFiles[0]!.text).toString('base64');
-      const { interpreterBytes } = await import(`data:text/javascript;base64,${source}`);
+      const { interpreterBytes, shippedNumbering } = await import(`data:text/javascript;base64,${source}`);
       const base64 = Buffer.from(interpreterBytes()).toString('base64');
       return {
         contents: `const base64 = '${base64}';
+          export const shippedNumbering = () => JSON.parse('${JSON.stringify(shippedNumbering())}');
           export const interpreterBytes = () => {
             if (typeof Buffer !== 'undefined') return Buffer.from(base64, 'base64');
             const text = atob(base64);

@@ -2,7 +2,7 @@ import { type MachineMemory, PAGE_SIZE } from '@xenolith/mmu';
 import type { CodeCache } from '../core/code-cache.js';
 import { BLOCK_SIZE, ENGINE, RECORD, RECORD_SIZE } from '../core/record.js';
 import { decode, type Instruction, MAX_LENGTH, RIP_BASE } from './decode.js';
-import { type Instances, type Micro, x86Instances } from './instances.js';
+import { type Instances, type Micro, x86Instances } from './numbering.js';
 import { gprSlot, STATE, xmmSlot } from './state.js';
 
 const MAX_INSTRUCTIONS = 48;

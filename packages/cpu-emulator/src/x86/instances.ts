@@ -2,34 +2,21 @@ import type { MmuFunctions } from '@xenolith/mmu';
 import { callExpr, i32, i64, type ModuleBuilder } from '@xenolith/wasm-builder';
 import type { Handler, Site } from '../core/handler.js';
 import { BLOCK, BLOCK_SIZE, ENGINE, FAULT, RECORD } from '../core/record.js';
-import { type EncodedRow, effectiveSize, encodedRows, type Instruction } from './decode.js';
+import { type EncodedRow, effectiveSize, encodedRows, } from './decode.js';
 import { emitFlagFunctions, type FlagFunctions, type Size, zeroExtend } from './flags.js';
 import { fusedConditions, isHot } from './hot.js';
+import {
+  type Form,
+  fusedKey,
+  MICRO,
+  type Micro,
+  type Numbering,
+  type Variant,
+  variantKey,
+} from './numbering.js';
 import { type OperandSpec, operandBytes } from './operand.js';
 import { Context, type ContextSettings, type Place } from './semantics.js';
 import { gprSlot, REG, STATE } from './state.js';
-
-/** Operand forms of an instance: no memory, memory without an index register, memory with one. */
-const FORMS = ['register', 'base', 'index'] as const;
-type Form = (typeof FORMS)[number];
-
-/** All that distinguishes the handlers of one encoding. */
-interface Variant {
-  size: 2 | 4 | 8;
-  form: Form;
-  cc: number;
-  rep: '' | 'repz' | 'repnz';
-  near: boolean;
-  stack: 8 | 4;
-}
-
-const variantKey = (encoding: number, v: Variant): number =>
-  (((((encoding * 4 + Math.log2(v.size)) * 4 + FORMS.indexOf(v.form)) * 16 + v.cc) * 4 +
-    (v.rep === '' ? 0 : v.rep === 'repz' ? 1 : 2)) *
-    2 +
-    Number(v.near)) *
-    2 +
-  Number(v.stack === 4);
 
 const usesRm = (o: OperandSpec): boolean => 'EOMRWUD'.includes(o.kind);
 const isVector = (o: OperandSpec): boolean => 'VWU'.includes(o.kind);
@@ -105,21 +92,6 @@ function variants(r: EncodedRow): Variant[] {
 }
 
 const at = (address: number) => i32.const(address);
-
-/** Records that are no instructions of the guest's. */
-export const MICRO = [
-  'continue',
-  'continueFar',
-  'stale',
-  'checkNext',
-  'address',
-  'address32',
-  'absolute',
-  'fpu',
-  'invalid',
-  'tooLong',
-] as const;
-export type Micro = (typeof MICRO)[number];
 
 const microHandlers: Record<Micro, (site: Site) => void> = {
   /** On to the code behind the block, in this page or the next. */
@@ -201,15 +173,6 @@ interface Instance {
   emit(site: Site, flags: FlagFunctions): void;
 }
 
-/** The numbered handlers, and the way from a decoded instruction to its handler. */
-export interface Instances {
-  list: readonly Instance[];
-  micro: Record<Micro, number>;
-  of(insn: Instruction, form: Form, near: boolean, stack: 8 | 4): number;
-  /** The handler that executes `first` and a conditional branch `cc` behind it, if there is one. */
-  fused(first: number, cc: number): number | undefined;
-}
-
 function settings(r: EncodedRow, v: Variant): Omit<ContextSettings, 'site' | 'flags'> {
   const rep = v.rep === '' ? undefined : r.row.options.rep === 'rep' ? 'rep' : v.rep;
   return {
@@ -252,15 +215,23 @@ const usesPointers = ({ row: { options } }: EncodedRow): boolean =>
   options.rep !== undefined ||
   options.implicitAddress === true;
 
-let instances: Instances | undefined;
-
-/** Numbers all handlers, the hot ones first. Done once: decoder and generator must agree. */
-export function x86Instances(): Instances {
-  instances ??= enumerate();
-  return instances;
+interface Enumeration {
+  list: readonly Instance[];
+  numbering: Numbering;
 }
 
-function enumerate(): Instances {
+let made: Enumeration | undefined;
+
+/** Once: the numbering must be that of the handlers which `buildHandlers` writes. */
+function enumeration(): Enumeration {
+  made ??= enumerate();
+  return made;
+}
+
+export const enumerateNumbering = (): Numbering => enumeration().numbering;
+
+/** Numbers all handlers, the hot ones first. */
+function enumerate(): Enumeration {
   const byName = new Map<string, Instance>();
   const byVariant = new Map<number, string>();
   const identities = new Map<unknown, number>();
@@ -310,40 +281,16 @@ function enumerate(): Instances {
   const all = [...micro, ...fusedByName.values(), ...base];
   const list = [...all.filter((h) => h.hot), ...all.filter((h) => !h.hot)];
   const number = new Map(list.map((h, i) => [h.name, i]));
-  const byKey = new Map([...byVariant].map(([key, name]) => [key, number.get(name)!]));
-  const fusedFrom = new Map<number, number>();
-  for (const name of fusedByName.keys()) {
+  const handlers = [...byVariant].flatMap(([key, name]) => [key, number.get(name)!]);
+  const fused = [...fusedByName.keys()].flatMap((name) => {
     const plus = name.lastIndexOf('+');
-    fusedFrom.set(number.get(name.slice(0, plus))! * 16 + Number(name.slice(plus + 1)), number.get(name)!);
-  }
-
-  return {
-    list,
-    micro: Object.fromEntries(MICRO.map((m) => [m, number.get(`micro:${m}`)!])) as Record<Micro, number>,
-    of(insn, form, near, stack) {
-      const { options } = insn.encoded.row;
-      const rawSize = rawOperandSize(insn, stack);
-      const key = variantKey(insn.encoded.index, {
-        size: rawSize,
-        form,
-        cc: options.cc ? insn.opcode & 15 : 0,
-        rep: options.rep ? insn.rep : '',
-        near,
-        stack,
-      });
-      const handler = byKey.get(key);
-      if (handler === undefined)
-        throw new Error(`no handler for ${insn.encoded.row.name} (${form}, size ${rawSize})`);
-      return handler;
-    },
-    fused: (first, cc) => fusedFrom.get(first * 16 + cc),
-  };
-}
-
-/** The operand size that `variants` lists the instruction under. */
-function rawOperandSize(insn: Instruction, stack: 8 | 4): 2 | 4 | 8 {
-  if (insn.encoded.row.options.force64) return stack;
-  return insn.rawSize;
+    return [fusedKey(number.get(name.slice(0, plus))!, Number(name.slice(plus + 1))), number.get(name)!];
+  });
+  const microNumbers = Object.fromEntries(MICRO.map((m) => [m, number.get(`micro:${m}`)!])) as Record<
+    Micro,
+    number
+  >;
+  return { list, numbering: { micro: microNumbers, handlers, fused } };
 }
 
 /** The first instruction, then the branch whose record follows. */
@@ -368,7 +315,7 @@ export function buildHandlers(
 ): { handlers: Handler[]; helpers: Record<string, never> } {
   const flags = emitFlagFunctions(m);
   return {
-    handlers: x86Instances().list.map((h) => ({
+    handlers: enumeration().list.map((h) => ({
       name: h.name,
       hot: h.hot,
       emit: (site) => h.emit(site, flags),

@@ -1,10 +1,15 @@
 import { emitInterpreter } from '../core/interpreter.js';
-import { buildHandlers } from './instances.js';
+import { buildHandlers, enumerateNumbering } from './instances.js';
+import type { Numbering } from './numbering.js';
 
-/**
- * The interpreter's module. Written at run time here; the published package replaces this file by the bytes that its
- * build wrote. The memory's size is free up to the 4 GiB of a 32-bit WebAssembly memory.
- */
+// Written at run time here; the published package replaces this file by one that holds what its build wrote.
+
+/** The interpreter's module. The memory's size is free up to the 4 GiB of a 32-bit WebAssembly memory. */
 export function interpreterBytes(): Uint8Array<ArrayBuffer> {
   return emitInterpreter({ build: buildHandlers }, { min: 1, max: 65536 });
+}
+
+/** The numbers of its handlers. */
+export function shippedNumbering(): Numbering {
+  return enumerateNumbering();
 }

@@ -25,8 +25,8 @@ import {
 import { BlockBuilder } from './block-builder.js';
 import { decode, type Instruction, MAX_LENGTH, RIP_BASE } from './decode.js';
 import { disassemble } from './disassemble.js';
-import { x86Instances } from './instances.js';
 import { interpreterBytes } from './interpreter-bytes.js';
+import { x86Instances } from './numbering.js';
 import { type OperandSource, privilegedInstruction } from './privileged.js';
 import { X86Registers } from './registers.js';
 import { isStackAccess } from './stack-fault.js';

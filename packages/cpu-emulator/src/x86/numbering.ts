@@ -1,0 +1,99 @@
+import { InvariantError } from '@xenolith/host-interface';
+import type { Instruction } from './decode.js';
+import { shippedNumbering } from './interpreter-bytes.js';
+
+/** Operand forms of an instance: no memory, memory without an index register, memory with one. */
+const FORMS = ['register', 'base', 'index'] as const;
+export type Form = (typeof FORMS)[number];
+
+/** All that distinguishes the handlers of one encoding. */
+export interface Variant {
+  size: 2 | 4 | 8;
+  form: Form;
+  cc: number;
+  rep: '' | 'repz' | 'repnz';
+  near: boolean;
+  stack: 8 | 4;
+}
+
+export const variantKey = (encoding: number, v: Variant): number =>
+  (((((encoding * 4 + Math.log2(v.size)) * 4 + FORMS.indexOf(v.form)) * 16 + v.cc) * 4 +
+    (v.rep === '' ? 0 : v.rep === 'repz' ? 1 : 2)) *
+    2 +
+    Number(v.near)) *
+    2 +
+  Number(v.stack === 4);
+
+/** Records that are no instructions of the guest's. */
+export const MICRO = [
+  'continue',
+  'continueFar',
+  'stale',
+  'checkNext',
+  'address',
+  'address32',
+  'absolute',
+  'fpu',
+  'invalid',
+  'tooLong',
+] as const;
+export type Micro = (typeof MICRO)[number];
+
+/** Which handler executes what, as plain data: the published package ships it beside the interpreter's bytes. */
+export interface Numbering {
+  micro: Record<Micro, number>;
+  /** Pairs of `variantKey` and handler. */
+  handlers: readonly number[];
+  /** Pairs of `fusedKey` and handler. */
+  fused: readonly number[];
+}
+
+export const fusedKey = (first: number, cc: number): number => first * 16 + cc;
+
+/** The way from a decoded instruction to its handler. */
+export interface Instances {
+  micro: Record<Micro, number>;
+  of(insn: Instruction, form: Form, near: boolean, stack: 8 | 4): number;
+  /** The handler that executes `first` and a conditional branch `cc` behind it, if there is one. */
+  fused(first: number, cc: number): number | undefined;
+}
+
+function pairs(flat: readonly number[]): Map<number, number> {
+  const map = new Map<number, number>();
+  for (let i = 0; i < flat.length; i += 2) map.set(flat[i]!, flat[i + 1]!);
+  return map;
+}
+
+let instances: Instances | undefined;
+
+/** Made once: it belongs to the one interpreter. */
+export function x86Instances(): Instances {
+  instances ??= fromNumbering(shippedNumbering());
+  return instances;
+}
+
+function fromNumbering(numbering: Numbering): Instances {
+  const handlers = pairs(numbering.handlers);
+  const fused = pairs(numbering.fused);
+  return {
+    micro: numbering.micro,
+    of(insn, form, near, stack) {
+      const { options } = insn.encoded.row;
+      // Near branches are listed under the stack's width, everything else under what prefixes and mode say.
+      const size = options.force64 ? stack : insn.rawSize;
+      const key = variantKey(insn.encoded.index, {
+        size,
+        form,
+        cc: options.cc ? insn.opcode & 15 : 0,
+        rep: options.rep ? insn.rep : '',
+        near,
+        stack,
+      });
+      const handler = handlers.get(key);
+      if (handler === undefined)
+        throw new InvariantError(`no handler for ${insn.encoded.row.name} (${form}, size ${size})`);
+      return handler;
+    },
+    fused: (first, cc) => fused.get(fusedKey(first, cc)),
+  };
+}
