@@ -20,7 +20,7 @@ export const move: Row[] = [
     copy,
   ),
   row('movabs', ['a0 Ab,Db', 'a1 Av,Dv', 'a2 Db,Ab', 'a3 Dv,Av'], copy),
-  row('movnti', ['0f c3 My,Gy'], copy),
+  row('movnti', ['np 0f c3 My,Gy'], copy),
   row('lea', ['8d Gv,M'], (cx) => cx.write(0, cx.address(1)), { addressOnly: true }),
   row('xchg', ['86 Eb,Gb', '87 Ev,Gv', '90+ Ov,Av'], xchg, { lock: true }),
   row(

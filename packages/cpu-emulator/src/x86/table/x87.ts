@@ -79,7 +79,7 @@ export const x87: Row[] = [
   ),
   row('fnstsw', ['dd/7m Mw'], (cx) => cx.write(0, cx.f.let(word(STATE.fsw))), { fpu: true }),
   row('fnstsw', ['df=e0'], (cx) => cx.writeSlot(at(gprSlot(REG.rax)), 2, word(STATE.fsw)), { fpu: true }),
-  row('emms', ['0f 77'], (cx) => cx.f.store16(at(STATE.ftw), 0, i32.const(0)), { fpu: true }),
+  row('emms', ['np 0f 77'], (cx) => cx.f.store16(at(STATE.ftw), 0, i32.const(0)), { fpu: true }),
   row('fxsave', ['np 0f ae/0m M'], fxsave, { fpu: true }),
   row('fxrstor', ['np 0f ae/1m M'], fxrstor, { fpu: true }),
 ];
