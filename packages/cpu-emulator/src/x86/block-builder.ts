@@ -2,8 +2,9 @@ import { type MachineMemory, PAGE_SIZE } from '@xenolith/mmu';
 import type { CodeCache } from '../core/code-cache.js';
 import { BLOCK_SIZE, ENGINE, RECORD, RECORD_SIZE } from '../core/record.js';
 import { decode, type Instruction, MAX_LENGTH, RIP_BASE } from './decode.js';
-import { type Instances, type Micro, x86Instances } from './numbering.js';
+import { type Instances, x86Instances } from './numbering.js';
 import { gprSlot, STATE, xmmSlot } from './state.js';
+import type { Micro } from './variants.js';
 
 const MAX_INSTRUCTIONS = 48;
 /** Up to two records before an instruction, and one at the end. */

@@ -2,9 +2,12 @@ import type { MmuFunctions } from '@xenolith/mmu';
 import { callExpr, i32, i64, type ModuleBuilder } from '@xenolith/wasm-builder';
 import type { Handler, Site } from '../core/handler.js';
 import { BLOCK, BLOCK_SIZE, ENGINE, FAULT, RECORD } from '../core/record.js';
-import { type EncodedRow, effectiveSize, encodedRows, } from './decode.js';
+import { type EncodedRow, effectiveSize, encodedRows } from './decode.js';
 import { emitFlagFunctions, type FlagFunctions, type Size, zeroExtend } from './flags.js';
 import { fusedConditions, isHot } from './hot.js';
+import { type OperandSpec, operandBytes } from './operand.js';
+import { Context, type ContextSettings, type Place } from './semantics.js';
+import { gprSlot, REG, STATE } from './state.js';
 import {
   type Form,
   fusedKey,
@@ -13,10 +16,7 @@ import {
   type Numbering,
   type Variant,
   variantKey,
-} from './numbering.js';
-import { type OperandSpec, operandBytes } from './operand.js';
-import { Context, type ContextSettings, type Place } from './semantics.js';
-import { gprSlot, REG, STATE } from './state.js';
+} from './variants.js';
 
 const usesRm = (o: OperandSpec): boolean => 'EOMRWUD'.includes(o.kind);
 const isVector = (o: OperandSpec): boolean => 'VWU'.includes(o.kind);

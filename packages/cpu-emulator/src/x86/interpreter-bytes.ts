@@ -1,6 +1,6 @@
 import { emitInterpreter } from '../core/interpreter.js';
 import { buildHandlers, enumerateNumbering } from './instances.js';
-import type { Numbering } from './numbering.js';
+import type { Numbering } from './variants.js';
 
 // Written at run time here; the published package replaces this file by one that holds what its build wrote.
 

@@ -1,54 +1,7 @@
 import { InvariantError } from '@xenolith/host-interface';
 import type { Instruction } from './decode.js';
 import { shippedNumbering } from './interpreter-bytes.js';
-
-/** Operand forms of an instance: no memory, memory without an index register, memory with one. */
-const FORMS = ['register', 'base', 'index'] as const;
-export type Form = (typeof FORMS)[number];
-
-/** All that distinguishes the handlers of one encoding. */
-export interface Variant {
-  size: 2 | 4 | 8;
-  form: Form;
-  cc: number;
-  rep: '' | 'repz' | 'repnz';
-  near: boolean;
-  stack: 8 | 4;
-}
-
-export const variantKey = (encoding: number, v: Variant): number =>
-  (((((encoding * 4 + Math.log2(v.size)) * 4 + FORMS.indexOf(v.form)) * 16 + v.cc) * 4 +
-    (v.rep === '' ? 0 : v.rep === 'repz' ? 1 : 2)) *
-    2 +
-    Number(v.near)) *
-    2 +
-  Number(v.stack === 4);
-
-/** Records that are no instructions of the guest's. */
-export const MICRO = [
-  'continue',
-  'continueFar',
-  'stale',
-  'checkNext',
-  'address',
-  'address32',
-  'absolute',
-  'fpu',
-  'invalid',
-  'tooLong',
-] as const;
-export type Micro = (typeof MICRO)[number];
-
-/** Which handler executes what, as plain data: the published package ships it beside the interpreter's bytes. */
-export interface Numbering {
-  micro: Record<Micro, number>;
-  /** Pairs of `variantKey` and handler. */
-  handlers: readonly number[];
-  /** Pairs of `fusedKey` and handler. */
-  fused: readonly number[];
-}
-
-export const fusedKey = (first: number, cc: number): number => first * 16 + cc;
+import { type Form, fusedKey, type Micro, type Numbering, variantKey } from './variants.js';
 
 /** The way from a decoded instruction to its handler. */
 export interface Instances {

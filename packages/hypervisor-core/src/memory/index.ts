@@ -2,12 +2,10 @@
 export * from './descriptors.js';
 export * from './grant-mapping.js';
 export type * from './interfaces.js';
-export { destroyLdt, ldtFrame, setLdt } from './ldt.js';
 export { memoryOp } from './memory-op.js';
 export { mmuUpdate } from './mmu-update.js';
 export { mmuextOp } from './mmuext-op.js';
 export { emulatePtWrite, ptWriteFrame } from './pt-write.js';
 export { PvMemory } from './pv-memory.js';
-export { checkFrame, checkTouchedFrames, type ExtraReferences, recountFrames } from './recount.js';
+export { checkTouchedFrames, type ExtraReferences, recountFrames } from './recount.js';
 export { updateVaMapping, updateVaMappingOtherDomain } from './update-va-mapping.js';
-export { findL1Entry } from './walk.js';

@@ -1,6 +1,5 @@
 /** RUNSTATE_* of vcpu.h. */
 export const RUNSTATE = { running: 0, runnable: 1, blocked: 2, offline: 3 } as const;
-export type RunstateName = keyof typeof RUNSTATE;
 
 /** How long a vCPU was in each state: the source of `vcpu_runstate_info`. Times in nanoseconds of system time. */
 export class Runstate {
