@@ -40,7 +40,7 @@ export const FRAME = {
   codeBlocks: 12,
   /** u64: one bit for each 64-byte line that holds decoded code. */
   codeLines: 16,
-  /** u32: for an L4 page table: its address-space id; free for the type's use otherwise. */
+  /** u32: while the frame has no type references, when it last lost them (the flush stamp of `mmu/frames`); else 0. */
   private: 24,
 } as const;
 export const FRAME_FLAG_PUBLIC = 1;

@@ -11,7 +11,6 @@ export const STATE = {
   carryKind: PCPU_BASE + 0xa0,
   fsBase: PCPU_BASE + 0x90,
   gsBase: PCPU_BASE + 0x98,
-  rip: PCPU_BASE + 0xa8,
   /** The lazy flags: see flags.ts. */
   flagResult: PCPU_BASE + 0xb0,
   flagOperand: PCPU_BASE + 0xb8,
