@@ -18,7 +18,7 @@ export const Exit = {
    * its decoded operands; rip at the instruction, `length` its length. Nothing was changed.
    */
   privileged: 4,
-  /** PAUSE executed `pauseLimit` times in a row within one run: a spinning guest; rip behind the last PAUSE. */
+  /** PAUSE executed 64 times within one run: a spinning guest; rip behind the last PAUSE. */
   pause: 5,
 } as const;
 export type ExitKind = (typeof Exit)[keyof typeof Exit];

@@ -36,6 +36,3 @@ export interface Handler {
   hot: boolean;
   emit(site: Site): void;
 }
-
-/** Helper functions that an instruction set adds to the module (flags, string loops …). */
-export type Helpers = Record<string, FunctionRef>;

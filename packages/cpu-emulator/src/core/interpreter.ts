@@ -11,7 +11,7 @@ import {
   type Label,
   ModuleBuilder,
 } from '@xenolith/wasm-builder';
-import type { Handler, Helpers, Site } from './handler.js';
+import type { Handler, Site } from './handler.js';
 import {
   BLOCK,
   BLOCK_SIZE,
@@ -39,17 +39,15 @@ const jumpEntry = (rip: I64): I32 =>
     at(JUMP_CACHE),
   );
 
-export interface InterpreterParts {
-  /** Everything that the instruction set adds; called once the MMU's functions exist. Handlers 0 … hot−1 are hot. */
-  build(m: ModuleBuilder, mmu: MmuFunctions): { handlers: readonly Handler[]; helpers: Helpers };
-}
+/** What the instruction set adds to the module: functions of its own, and its handlers, the hot ones first. */
+export type BuildHandlers = (m: ModuleBuilder) => readonly Handler[];
 
 /**
  * Writes the interpreter's module: a dispatch loop over decoded records (`br_table` for the hot handlers, a table of
  * functions for the rest) with the MMU. Exports `run(budget) → RUN`, `translate`, `flushAll`, `flushPage`, `forgetWrites`.
  */
 export function emitInterpreter(
-  parts: InterpreterParts,
+  buildHandlers: BuildHandlers,
   memoryPages: { min: number; max: number },
 ): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder();
@@ -58,7 +56,7 @@ export function emitInterpreter(
   const codeWritten = m.importFunction('env', 'codeWritten', ['i32', 'i32'], []);
   const decode = m.importFunction('env', 'decode', ['i32', 'i64'], ['i32']);
   const mmu = emitMmu(m, { foreign, codeWritten });
-  const { handlers } = parts.build(m, mmu);
+  const handlers = buildHandlers(m);
   const hot = handlers.filter((h) => h.hot);
   const cold = handlers.filter((h) => !h.hot);
   if (handlers.some((h, i) => h.hot !== i < hot.length)) throw new Error('hot handlers come first');

@@ -1,4 +1,3 @@
-import type { MmuFunctions } from '@xenolith/mmu';
 import { callExpr, i32, i64, type ModuleBuilder } from '@xenolith/wasm-builder';
 import type { Handler, Site } from '../core/handler.js';
 import { BLOCK, BLOCK_SIZE, ENGINE, FAULT, RECORD } from '../core/record.js';
@@ -308,18 +307,12 @@ function emitFused(
   site.next(2);
 }
 
-/** What the interpreter generator needs from the instruction set. */
-export function buildHandlers(
-  m: ModuleBuilder,
-  _mmu: MmuFunctions,
-): { handlers: Handler[]; helpers: Record<string, never> } {
+/** The handlers in the order of their numbers, with the module's functions that they call. */
+export function buildHandlers(m: ModuleBuilder): Handler[] {
   const flags = emitFlagFunctions(m);
-  return {
-    handlers: enumeration().list.map((h) => ({
-      name: h.name,
-      hot: h.hot,
-      emit: (site) => h.emit(site, flags),
-    })),
-    helpers: {},
-  };
+  return enumeration().list.map((h) => ({
+    name: h.name,
+    hot: h.hot,
+    emit: (site) => h.emit(site, flags),
+  }));
 }

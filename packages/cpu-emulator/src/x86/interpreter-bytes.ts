@@ -6,7 +6,7 @@ import type { Numbering } from './variants.js';
 
 /** The interpreter's module. The memory's size is free up to the 4 GiB of a 32-bit WebAssembly memory. */
 export function interpreterBytes(): Uint8Array<ArrayBuffer> {
-  return emitInterpreter({ build: buildHandlers }, { min: 1, max: 65536 });
+  return emitInterpreter(buildHandlers, { min: 1, max: 65536 });
 }
 
 /** The numbers of its handlers. */
