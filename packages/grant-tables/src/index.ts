@@ -5,3 +5,4 @@ export type { GrantMapper, GrantMemory } from './grant-memory.js';
 export { type CacheFlushRequest, GrantTables } from './grant-tables.js';
 export type { MapRequest, MapResult, UnmapRequest } from './map.js';
 export { GrantRevokedError, NativeMapping } from './native-mapping.js';
+export { PageAccess, type PageMemory } from './page-access.js';

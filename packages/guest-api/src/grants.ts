@@ -1,4 +1,4 @@
-import type { SharedMemory } from './memory.js';
+import type { OwnPage, SharedMemory } from './memory.js';
 
 /**
  * A page that another domain granted. It may go away at any time between two calls of its holder (the granter dies):
@@ -19,7 +19,7 @@ export interface GrantCopy {
   length: number;
 }
 
-/** What a guest does with pages that others grant to it (grant_table.h). */
+/** What a guest does with pages that others grant to it, and what it grants itself (grant_table.h). */
 export interface Grants {
   /** @returns the mapping, or a negative `GNTST_*` */
   map(domid: number, ref: number, options?: { readonly?: boolean }): GrantMapping | number;
@@ -27,4 +27,11 @@ export interface Grants {
   unmap(mapping: GrantMapping): void;
   /** @returns a `GNTST_*` */
   copy(request: GrantCopy): number;
+  /**
+   * Lets domain `domid` map or copy a page of this guest's.
+   * @returns the grant ref, or −1 when the grant table is full
+   */
+  grantAccess(domid: number, page: OwnPage, options?: { readonly?: boolean }): number;
+  /** Ends a grant of this guest's. @returns false while the other domain still uses it: then the grant stays */
+  endAccess(ref: number): boolean;
 }

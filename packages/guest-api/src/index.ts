@@ -1,3 +1,4 @@
+export type * from './clock.js';
 export type * from './event-channels.js';
 export type * from './grants.js';
 export type * from './guest.js';

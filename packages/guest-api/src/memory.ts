@@ -12,3 +12,17 @@ export interface SharedMemory {
   readU32(offset: number): number;
   writeU32(offset: number, value: number): void;
 }
+
+/** A page of the guest's own memory. */
+export interface OwnPage extends SharedMemory {
+  /** Its number in the guest's memory. */
+  readonly gfn: number;
+}
+
+/** Memory of the guest's own, in pages of 4 KiB. */
+export interface Memory {
+  /** @returns a page of zeros, or undefined when the machine has none left */
+  allocate(): OwnPage | undefined;
+  /** Gives a page back. Its grants are to be ended before. */
+  free(page: OwnPage): void;
+}

@@ -101,6 +101,7 @@ export class Host implements DomainHost {
       ...(options.log && { log: options.log }),
       ...(options.strict !== undefined && { strict: options.strict }),
       ...(options.checkInterval !== undefined && { checkInterval: options.checkInterval }),
+      onInterrupt: () => this.wake(),
       onShutdown: (domain, code) => this.shutDown.push({ domain, code }),
     });
     this.dom0 = createNativeGuest(this.hypervisor, { domid: 0, privileged: true });

@@ -1,15 +1,11 @@
-import type { CopyPointer } from '@xenolith/grant-tables';
-import { NativeMapping } from '@xenolith/grant-tables';
-import type { EventChannels, GrantCopyEnd, GrantMapping, Grants } from '@xenolith/guest-api';
+import type { Clock, EventChannels, Guest } from '@xenolith/guest-api';
 import { createNativeDomain, type Hypervisor } from '@xenolith/hypervisor-core';
-import { DOMID_SELF, GNTCOPY_dest_gref, GNTCOPY_source_gref } from '@xenolith/xen-abi';
+import { DOMID_SELF } from '@xenolith/xen-abi';
+import { nativeGrants } from './native-grants.js';
+import { nativeMemory } from './native-memory.js';
 
-/** A native domain's event channels and grants, as guests written in TypeScript use them (`guest-api`). */
-export interface NativeGuest {
-  readonly domid: number;
-  readonly eventChannels: EventChannels;
-  readonly grants: Grants;
-}
+/** A native domain as guests written in TypeScript use it (`guest-api`), without a xenstore connection yet. */
+export type NativeGuest = Omit<Guest, 'xenstore'>;
 
 /** Makes a native domain on the host. Handlers of events run between guest instructions, never inside a hypercall. */
 export function createNativeGuest(
@@ -20,7 +16,7 @@ export function createNativeGuest(
   const handlers = new Map<number, () => void>();
   // Events that come before their handler ran are one event.
   const waiting = new Set<number>();
-  createNativeDomain(hv, {
+  const domain = createNativeDomain(hv, {
     ...options,
     onEvent(port) {
       waiting.delete(port);
@@ -46,23 +42,23 @@ export function createNativeGuest(
       else handlers.delete(port);
     },
   };
-
-  const end = (side: GrantCopyEnd): CopyPointer =>
-    'ref' in side
-      ? { domid: side.domid, frame: side.ref, offset: side.offset }
-      : { domid: DOMID_SELF, frame: side.gfn, offset: side.offset };
-  const grants: Grants = {
-    map: (granter, ref, { readonly = false } = {}) => hv.grants.mapForNative(domid, granter, ref, readonly),
-    unmap(mapping: GrantMapping) {
-      if (mapping instanceof NativeMapping) hv.grants.unmapForNative(domid, mapping);
-    },
-    copy: ({ source, destination, length }) =>
-      hv.grants.copy(domid, {
-        source: end(source),
-        dest: end(destination),
-        length,
-        flags: ('ref' in source ? GNTCOPY_source_gref : 0) | ('ref' in destination ? GNTCOPY_dest_gref : 0),
-      }),
+  return {
+    domid,
+    eventChannels,
+    grants: nativeGrants(hv, domid),
+    memory: nativeMemory(hv, domain),
+    clock: nativeClock(hv),
   };
-  return { domid, eventChannels, grants };
+}
+
+function nativeClock(hv: Hypervisor): Clock {
+  return {
+    now: () => hv.clock.now,
+    after(ns, done) {
+      // Timers expire inside the hypervisor's loop; what a domain does then is deferred, as its events are.
+      const timer = hv.timers.set(hv.clock.now + Math.max(0, ns), () => hv.defer(done));
+      return () => hv.timers.cancel(timer);
+    },
+    completion: (work, latencyNs, done) => hv.completions.submit(work, latencyNs, done),
+  };
 }

@@ -25,6 +25,7 @@ import { type DomainLookup, PvMemory } from './memory/index.js';
 import { RoundRobinScheduler, type Scheduler } from './sched/scheduler.js';
 import { VcpuControl } from './sched/vcpu-control.js';
 import { type ClockMode, HostClock } from './time/clock.js';
+import { Completions } from './time/completions.js';
 import { TimerQueue } from './time/timers.js';
 import { handleExit } from './traps/exits.js';
 import { prepareReturn } from './traps/upcalls.js';
@@ -46,6 +47,8 @@ export interface HypervisorOptions {
   strict?: boolean;
   /** With `strict`: exits between two recounts of all frames; 0 only when a domain goes. Default 1000. */
   checkInterval?: number;
+  /** Work came in from outside of the loop: `run` is to be called again, if it came back with `idle`. */
+  onInterrupt?(): void;
   /** A domain has shut down or crashed (`SHUTDOWN_*`; `domain.crashReport`). Called between slices. */
   onShutdown?(domain: Domain, reason: number): void;
 }
@@ -75,6 +78,8 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
   readonly grants: GrantTables;
   readonly clock: HostClock;
   readonly timers: TimerQueue;
+  /** Answers of the outside world to native domains. */
+  readonly completions: Completions;
   readonly scheduler: Scheduler;
   readonly domains = new Map<number, Domain>();
   readonly natives = new Map<number, NativeDomain>();
@@ -88,6 +93,8 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
   continuation: readonly bigint[] | undefined;
   /** What happens before the next guest instruction: events of native domains, shutdowns. */
   private readonly deferred: (() => void)[] = [];
+  /** Deferred work was done since `run` was called: native domains may have promises to settle. */
+  private nativeRan = false;
 
   constructor(readonly options: HypervisorOptions) {
     const { processor: cpu, machine, inputs } = options;
@@ -122,6 +129,13 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
     this.events = events;
     this.clock = clock;
     this.timers = timers;
+    this.completions = new Completions({
+      now: () => clock.now,
+      timers,
+      stopsTime: clock.mode !== 'real',
+      defer: (work) => this.defer(work),
+      interrupt: () => options.onInterrupt?.(),
+    });
     this.scheduler = scheduler;
     this.trace = trace;
     this.log = options.log ?? silentLogger;
@@ -216,16 +230,21 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
   /** Runs guests for about `budget` instructions. */
   run(budget = 10_000_000): HostStatus {
     let left = budget;
+    this.nativeRan = false;
     this.clock.beginSlice();
     for (;;) {
       this.timers.expire(this.clock.now);
       this.drainDeferred();
+      // Time stands still until the outside world has answered.
+      if (this.completions.overdue) return { kind: 'idle', sleepNs: undefined };
       if (left <= 0) return { kind: 'busy' };
       const vcpu = this.scheduler.pick();
       if (vcpu) {
         if (vcpu.runnable) left -= this.runSlice(vcpu, left);
         continue;
       }
+      // What native domains do in promises comes before time passes.
+      if (this.nativeRan) return { kind: 'busy' };
       if (![...this.domains.values()].some((domain) => !domain.stopped)) return { kind: 'stopped' };
       const sleepNs = this.clock.idle(this.timers.next);
       if (sleepNs !== 0) return { kind: 'idle', sleepNs };
@@ -243,7 +262,7 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
     while (vcpu.runnable && !this.endSlice) {
       if ((timers.next ?? Number.POSITIVE_INFINITY) <= clock.now) timers.expire(clock.now);
       if (this.deferred.length > 0) this.drainDeferred();
-      if (clock.now >= end || !vcpu.runnable) break;
+      if (clock.now >= end || !vcpu.runnable || this.completions.overdue) break;
       prepareReturn(this, vcpu);
       if (!vcpu.runnable) break;
       const until = Math.min(end, timers.next ?? end);
@@ -285,6 +304,9 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
 
   private drainDeferred(): void {
     // What is deferred meanwhile is done in the same go, in order.
-    for (let work = this.deferred.shift(); work; work = this.deferred.shift()) work();
+    for (let work = this.deferred.shift(); work; work = this.deferred.shift()) {
+      this.nativeRan = true;
+      work();
+    }
   }
 }

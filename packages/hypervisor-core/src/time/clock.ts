@@ -14,8 +14,6 @@ export class HostClock {
   private readonly origin: number;
   /** Wall clock and system time when the host last became idle (paced only). */
   private idleSince: { wall: number; system: number } | undefined;
-  /** While positive, an idle virtual clock does not jump: something outside still owes an answer. */
-  holds = 0;
 
   constructor(
     readonly mode: ClockMode,
@@ -51,7 +49,7 @@ export class HostClock {
    */
   idle(deadline: number | undefined): number | undefined {
     if (this.mode === 'virtual') {
-      if (deadline === undefined || this.holds > 0) return undefined;
+      if (deadline === undefined) return undefined;
       this.current = Math.max(this.current, deadline);
       return 0;
     }
