@@ -243,9 +243,9 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
         if (vcpu.runnable) left -= this.runSlice(vcpu, left);
         continue;
       }
+      if (![...this.domains.values()].some((domain) => !domain.stopped)) return { kind: 'stopped' };
       // What native domains do in promises comes before time passes.
       if (this.nativeRan) return { kind: 'busy' };
-      if (![...this.domains.values()].some((domain) => !domain.stopped)) return { kind: 'stopped' };
       const sleepNs = this.clock.idle(this.timers.next);
       if (sleepNs !== 0) return { kind: 'idle', sleepNs };
     }
