@@ -57,16 +57,19 @@ export class EventChannels {
     this.domains.set(options.domid, new DomainEvents(options, this.host));
   }
 
-  /** A dying domain allocates no ports any more; what it has stays until `removeDomain`. */
+  /**
+   * The domain dies: every port is closed, and no more are allocated. A peer's port becomes unbound, still reserved for the
+   * domain that is gone, and gets no event.
+   */
   setDying(domid: number): void {
-    this.known(domid).table.dying = true;
-  }
-
-  /** Closes every port; a peer's becomes unbound, still reserved for the domain that is gone, and gets no event. */
-  removeDomain(domid: number): void {
     const domain = this.known(domid);
     domain.table.dying = true;
     for (let port = domain.table.ports.length - 1; port > 0; port--) this.closePort(domain, port);
+  }
+
+  /** Forgets a domain, dead or not. */
+  removeDomain(domid: number): void {
+    this.setDying(domid);
     this.domains.delete(domid);
   }
 

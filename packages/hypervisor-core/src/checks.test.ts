@@ -2,7 +2,7 @@ import { PAGE_SIZE } from '@xenolith/mmu';
 import { FrameType } from '@xenolith/mmu/frames';
 import { __HYPERVISOR_xen_version, XENVER_version } from '@xenolith/xen-abi';
 import { describe, expect, it } from 'vitest';
-import { destroyDomain } from './domain/create.js';
+import { destroyDomain } from './domain/destroy.js';
 import { type TestHost, testHost } from './testing/test-host.js';
 
 const version = (host: TestHost): number => host.hypercall(__HYPERVISOR_xen_version, XENVER_version, 0);

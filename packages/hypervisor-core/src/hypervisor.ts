@@ -62,6 +62,12 @@ export type HostStatus =
   | { kind: 'idle'; sleepNs: number | undefined }
   | { kind: 'stopped' };
 
+interface Zombie {
+  framesLeft: number;
+  /** Once no frame is left, and no operation that let go of the last is under way. */
+  forget(): void;
+}
+
 const MAX_BUDGET = 0x7fff_ffff;
 
 /** One host: its domains, and the loop that runs them. Domains are made by `createDomain` of `domain/create.ts`. */
@@ -83,6 +89,10 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
   readonly scheduler: Scheduler;
   readonly domains = new Map<number, Domain>();
   readonly natives = new Map<number, NativeDomain>();
+  /** Domains that are dead, but of which others still hold frames; they are in `domains` too. */
+  readonly zombies = new Map<number, Zombie>();
+  /** The number that the latest domain got which did not ask for one. */
+  lastDomid = 0;
   /** Nanoseconds since 1970 at system time 0. */
   readonly wallclockNs: bigint;
   /** Only in test builds. */
@@ -156,6 +166,10 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
       ),
     );
     this.wallclockNs = inputs.wallclockNs();
+    memory.onFrameGone = (domid) => {
+      const zombie = this.zombies.get(domid);
+      if (zombie && --zombie.framesLeft === 0) this.defer(() => zombie.forget());
+    };
     memory.onRefused = (reason) => this.log.log('debug', 'memory', reason);
     cpu.onForeignFrame = (mfn, write) =>
       this.current !== undefined && this.grants.isMappedBy(this.current.domain.domid, mfn, write);

@@ -1,4 +1,5 @@
-export { createDomain, createNativeDomain, destroyDomain } from './domain/create.js';
+export { createDomain, createNativeDomain } from './domain/create.js';
+export { destroyDomain } from './domain/destroy.js';
 export type { CrashReport, Domain, DomainSettings } from './domain/domain.js';
 export { fillHypercallPage } from './domain/hypercall-page.js';
 export type { NativeDomain, NativeDomainSettings } from './domain/native-domain.js';

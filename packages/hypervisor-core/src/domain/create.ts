@@ -4,6 +4,7 @@ import { DOMID_FIRST_RESERVED, VcpuInfo, XEN_LEGACY_MAX_VCPUS } from '@xenolith/
 import type { Hypervisor } from '../hypervisor.js';
 import { Pit } from '../time/pit.js';
 import { updateWallclock } from '../time/time-records.js';
+import { destroyDomain } from './destroy.js';
 import { Domain, type DomainSettings } from './domain.js';
 import { NativeDomain, type NativeDomainSettings } from './native-domain.js';
 
@@ -11,10 +12,13 @@ const MAX_VCPUS = 128;
 /** PV guests start with a tick of 100 Hz. */
 const DEFAULT_PERIOD = 10_000_000;
 
+/** The next number after the last one given, as Xen counts (XEN_DOMCTL_createdomain): a number comes again late. */
 function nextDomid(hv: Hypervisor): number {
-  let domid = 1;
-  while (hv.exists(domid)) domid++;
-  return domid;
+  for (let n = 0; n < DOMID_FIRST_RESERVED; n++) {
+    hv.lastDomid = hv.lastDomid + 1 < DOMID_FIRST_RESERVED ? hv.lastDomid + 1 : 1;
+    if (!hv.exists(hv.lastDomid)) return hv.lastDomid;
+  }
+  throw new BadInputError('All domain numbers are in use.');
 }
 
 /**
@@ -79,38 +83,6 @@ export function createDomain(hv: Hypervisor, settings: DomainSettings): Domain {
   domain.hasGrants = true;
   updateWallclock(machine, domain, hv.wallclockNs);
   return domain;
-}
-
-/**
- * Takes a domain apart: its ports and grants are closed, its memory is freed. Returns the number of frames that others
- * still hold; they are freed when those let go.
- */
-export function destroyDomain(hv: Hypervisor, domain: Domain): number {
-  const { domid } = domain;
-  domain.dying = true;
-  const { frames } = hv.memory;
-  for (const vcpu of domain.vcpus) {
-    hv.setPeriodic(vcpu, 0);
-    hv.stopSingleshot(vcpu);
-    hv.timers.cancel(vcpu.pollTimer);
-    hv.refresh(vcpu);
-    vcpu.vcpuInfo = 0;
-    if (vcpu.vcpuInfoFrame !== 0) frames.putPageAndType(vcpu.vcpuInfoFrame);
-    vcpu.vcpuInfoFrame = 0;
-    hv.drop(vcpu);
-  }
-  for (const timer of domain.watchdogs) hv.timers.cancel(timer);
-  domain.releasePages(frames);
-  hv.events.removeDomain(domid);
-  if (domain.hasGrants) {
-    hv.grants.setDying(domid);
-    if (hv.grants.isIdle(domid)) hv.grants.removeDomain(domid);
-  }
-  const left = hv.memory.releaseDomain(domain);
-  if (domain.sharedInfo !== 0) frames.freeXen(domain.sharedInfo);
-  hv.domains.delete(domid);
-  hv.checks?.everything();
-  return left;
 }
 
 /** Makes a native domain: ports and a grant table, and memory as it asks for it. */

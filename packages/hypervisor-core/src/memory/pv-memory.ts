@@ -25,6 +25,8 @@ export class PvMemory {
   readonly tables: PageTables;
   /** Told why something of a guest's was refused; for a log. */
   onRefused: ((reason: string) => void) | undefined;
+  /** Told when a domain's frame became free, or one lent to it came back to the hypervisor. */
+  onFrameGone: ((domid: number) => void) | undefined;
   #continuation: Continuation | undefined;
   #workEnd = 0;
 
@@ -53,7 +55,9 @@ export class PvMemory {
         this.m2p.clear(mfn);
         const domain = domains.byId(owner);
         if (domain !== undefined) domain.totPages--;
+        this.onFrameGone?.(owner);
       },
+      returned: (owner) => this.onFrameGone?.(owner),
     };
   }
 

@@ -43,6 +43,8 @@ export interface FrameHooks {
   codeWritten(address: number, length: number): void;
   /** The last reference of a domain's frame went; it is free. Not called for hypervisor memory. */
   freed(mfn: number, owner: number): void;
+  /** The last reference of a frame that was lent to a domain went: it is the hypervisor's again. */
+  returned?(owner: number): void;
 }
 
 /** All type bits and the validated bit of a writable frame (other types have not all type bits set). */
@@ -269,6 +271,7 @@ export class FrameTable {
       // The guest let go of memory that was lent to it: it stays the hypervisor's until freeXen.
       this.#u32[entry] = COUNT_ALLOCATED + 1;
       this.#u32[entry + OWNER] = (this.#u32[entry + OWNER] & 0xffff_0000) | DOMID_XEN;
+      this.hooks?.returned?.(owner);
       return;
     }
     if ((this.#u32[entry + TYPE] & TYPE_COUNT_MASK) !== 0)
