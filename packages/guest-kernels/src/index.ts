@@ -3,6 +3,7 @@ import demo from './generated/demo.js';
 import fault from './generated/fault.js';
 import fuzz from './generated/fuzz.js';
 import hello from './generated/hello.js';
+import neighbour from './generated/neighbour.js';
 
 /** Images travel as base64 so that the package needs no files and no fetch, in Node and in browsers. */
 const decode = (base64: string): Uint8Array => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
@@ -21,3 +22,6 @@ export const benchKernel: Uint8Array = /* @__PURE__ */ decode(bench);
 
 /** Makes random hypercalls, as its command line says: `seed=N calls=M`. For tests of the hypervisor. */
 export const fuzzKernel: Uint8Array = /* @__PURE__ */ decode(fuzz);
+
+/** Shares a page with another domain by grant, as its command line says: `grant N` or `map N`. Takes single letters then. */
+export const neighbourKernel: Uint8Array = /* @__PURE__ */ decode(neighbour);
