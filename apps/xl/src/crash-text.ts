@@ -1,6 +1,6 @@
 import { disassemble } from '@xenolith/cpu-emulator';
 import type { DomainResult } from '@xenolith/host';
-import { type CrashReport, HYPERCALLS, operationName, vectorName } from '@xenolith/hypervisor-core';
+import { type CrashReport, firstArgument, HYPERCALLS, vectorName } from '@xenolith/hypervisor-core';
 
 const GPR = 'rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15'.split(' ');
 const SELECTORS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'];
@@ -72,7 +72,7 @@ function recentLines({ recent }: CrashReport): string[] {
     }
     if (kind === 'emulate') return `    emulation  ${at}`;
     const call = HYPERCALLS.get(code);
-    const first = call?.operations ? operationName(call.operations, detail) : detail;
+    const first = call ? firstArgument(call, detail) : detail;
     const shown = typeof first === 'bigint' ? `0x${first.toString(16)}` : first;
     const rest = (call?.args.length ?? 5) > 1 ? '…' : '';
     return `    hypercall  ${at}  ${call?.name ?? `number ${code}`}(${call?.args.length === 0 ? '' : shown + rest})`;

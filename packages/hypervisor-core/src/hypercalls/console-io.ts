@@ -1,29 +1,33 @@
-import { CONSOLEIO_read, CONSOLEIO_write, E2BIG, EFAULT, ENOSYS, EPERM } from '@xenolith/xen-abi';
+import { E2BIG, EFAULT, EPERM } from '@xenolith/xen-abi';
+import { Operations, plain } from '../operations.js';
 import { type Call, u32, u64 } from './call.js';
 
 const CHUNK = 128;
 
 /** console_io: a domU may not, unless the host lets this one write (`DomainSettings.consoleIo`). */
-export function consoleIo(call: Call): number {
+export const CONSOLE_OPERATIONS = new Operations<Call, 'CONSOLEIO_'>('CONSOLEIO_', {
+  write: plain(write),
+  read: plain(read),
+});
+
+export const consoleIo = (call: Call): number | bigint =>
+  call.domain.settings.consoleIo ? CONSOLE_OPERATIONS.make(u32(call, 0), call, u64(call, 2)) : -EPERM;
+
+function write(call: Call, buffer: bigint): number {
   const { domain, guest } = call;
-  const { consoleIo: write, consoleIn: read } = domain.settings;
-  if (!write) return -EPERM;
   const count = u32(call, 1);
-  const buffer = u64(call, 2);
-  switch (u32(call, 0)) {
-    case CONSOLEIO_write:
-      for (let done = 0; done < count; done += CHUNK) {
-        const bytes = guest.copyFrom(buffer + BigInt(done), Math.min(CHUNK, count - done));
-        if (!bytes) return -EFAULT;
-        write(bytes);
-      }
-      return 0;
-    case CONSOLEIO_read: {
-      if (count > 0x7fff_ffff) return -E2BIG;
-      const bytes = read?.(Math.min(count, 0x1000)) ?? new Uint8Array(0);
-      return guest.copyTo(buffer, bytes) ? bytes.length : -EFAULT;
-    }
-    default:
-      return -ENOSYS;
+  for (let done = 0; done < count; done += CHUNK) {
+    const bytes = guest.copyFrom(buffer + BigInt(done), Math.min(CHUNK, count - done));
+    if (!bytes) return -EFAULT;
+    domain.settings.consoleIo?.(bytes);
   }
+  return 0;
+}
+
+function read(call: Call, buffer: bigint): number {
+  const { domain, guest } = call;
+  const count = u32(call, 1);
+  if (count > 0x7fff_ffff) return -E2BIG;
+  const bytes = domain.settings.consoleIn?.(Math.min(count, 0x1000)) ?? new Uint8Array(0);
+  return guest.copyTo(buffer, bytes) ? bytes.length : -EFAULT;
 }

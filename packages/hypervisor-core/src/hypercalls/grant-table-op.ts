@@ -2,21 +2,10 @@ import {
   EFAULT,
   EINVAL,
   ENOSYS,
+  type Fields,
   GNTCOPY_dest_gref,
   GNTCOPY_source_gref,
   GNTST_okay,
-  GNTTABOP_cache_flush,
-  GNTTABOP_copy,
-  GNTTABOP_get_status_frames,
-  GNTTABOP_get_version,
-  GNTTABOP_map_grant_ref,
-  GNTTABOP_query_size,
-  GNTTABOP_set_version,
-  GNTTABOP_setup_table,
-  GNTTABOP_swap_grant_ref,
-  GNTTABOP_transfer,
-  GNTTABOP_unmap_and_replace,
-  GNTTABOP_unmap_grant_ref,
   GnttabCacheFlush,
   GnttabCopy,
   GnttabGetStatusFrames,
@@ -31,133 +20,131 @@ import {
   GnttabUnmapGrantRef,
   type Layout,
 } from '@xenolith/xen-abi';
+import { type Accessed, Operations, plain, type Row, refused } from '../operations.js';
 import { type Call, u32, u64 } from './call.js';
-
-type Accessed<F> = ReturnType<Layout<F>['at']>;
 
 /** A number that is no frame, for 64-bit frame numbers that no machine has. */
 const NO_FRAME = 0xffff_ffff;
 const frameNumber = (value: bigint): number => (value > BigInt(NO_FRAME) ? NO_FRAME : Number(value));
 
-/** Copies each element in, works on it, copies it out; the first result that is not 0 ends the hypercall. */
-function each<F>(
-  { guest }: Call,
-  layout: Layout<F>,
-  at: bigint,
-  count: number,
-  work: (op: Accessed<F>) => number,
-): number {
-  if (!guest.inRange(at, layout.size * count)) return -EFAULT;
-  for (let i = 0; i < count; i++) {
-    const address = at + BigInt(i * layout.size);
-    const view = guest.read(address, layout.size);
-    if (!view) return -EFAULT;
-    const rc = work(layout.at(view));
-    if (rc !== 0) return rc;
-    if (!guest.copyTo(address, new Uint8Array(view.buffer))) return -EFAULT;
-  }
-  return 0;
+/** A call of grant_table_op, with `count` structures. */
+interface GrantCall extends Call {
+  readonly count: number;
 }
 
+/** Copies each element in, works on it, copies it out; the first result that is not 0 ends the hypercall. */
+const each = <F extends Fields>(
+  layout: Layout<F>,
+  work: (call: GrantCall, op: Accessed<F>) => number,
+): Row<GrantCall> => ({
+  argument: layout,
+  handler: (call, at) => {
+    const { count, guest } = call;
+    if (!guest.inRange(at, layout.size * count)) return -EFAULT;
+    for (let i = 0; i < count; i++) {
+      const address = at + BigInt(i * layout.size);
+      const view = guest.read(address, layout.size);
+      if (!view) return -EFAULT;
+      const rc = work(call, layout.at(view));
+      if (rc !== 0) return rc;
+      if (!guest.copyTo(address, new Uint8Array(view.buffer))) return -EFAULT;
+    }
+    return 0;
+  },
+});
+
+/** As `each`, of exactly one element. */
+const one = <F extends Fields>(
+  layout: Layout<F>,
+  work: (call: GrantCall, op: Accessed<F>) => number,
+): Row<GrantCall> => {
+  const row = each(layout, work);
+  return { ...row, handler: (call, at) => (call.count === 1 ? row.handler(call, at) : -EINVAL) };
+};
+
 /** grant_table_op: the arguments of `GrantTables`, which has the rules. */
-export function grantTableOp(call: Call): number {
-  const command = u32(call, 0);
-  const at = u64(call, 1);
+export const GRANT_OPERATIONS = new Operations<GrantCall, 'GNTTABOP_'>('GNTTABOP_', {
+  map_grant_ref: each(GnttabMapGrantRef, ({ domain, hv, vcpu }, op) => {
+    const done = hv.grants.map(domain.domid, vcpu.vcpuId, {
+      hostAddr: op.host_addr,
+      flags: op.flags,
+      ref: op.ref,
+      dom: op.dom,
+    });
+    op.status = done.status;
+    if (done.status === GNTST_okay) {
+      op.handle = done.handle;
+      op.dev_bus_addr = done.devBusAddr;
+    }
+    return 0;
+  }),
+  unmap_grant_ref: each(GnttabUnmapGrantRef, ({ domain, hv }, op) => {
+    op.status = hv.grants.unmap(domain.domid, {
+      hostAddr: op.host_addr,
+      devBusAddr: op.dev_bus_addr,
+      handle: op.handle,
+    });
+    return 0;
+  }),
+  unmap_and_replace: each(GnttabUnmapAndReplace, ({ domain, hv }, op) => {
+    op.status = hv.grants.unmap(domain.domid, {
+      hostAddr: op.host_addr,
+      devBusAddr: 0n,
+      handle: op.handle,
+      newAddr: op.new_addr,
+    });
+    return 0;
+  }),
+  setup_table: one(GnttabSetupTable, setupTable),
+  transfer: each(GnttabTransfer, ({ hv }) => hv.grants.transfer()),
+  copy: each(GnttabCopy, ({ domain, hv }, op) => {
+    op.status = hv.grants.copy(domain.domid, {
+      source: pointer(op.source, (op.flags & GNTCOPY_source_gref) !== 0),
+      dest: pointer(op.dest, (op.flags & GNTCOPY_dest_gref) !== 0),
+      length: op.len,
+      flags: op.flags,
+    });
+    return 0;
+  }),
+  query_size: one(GnttabQuerySize, ({ domain, hv }, op) => {
+    const size = hv.grants.querySize(domain.domid, op.dom);
+    op.status = size.status;
+    op.nr_frames = size.frames;
+    op.max_nr_frames = size.maxFrames;
+    return 0;
+  }),
+  set_version: plain(setVersion, GnttabSetVersion),
+  get_status_frames: one(GnttabGetStatusFrames, ({ domain, hv }, op) => {
+    op.status = hv.grants.getStatusFrames(domain.domid, op.dom, op.nr_frames);
+    return 0;
+  }),
+  get_version: plain((call, at) => getVersion.handler({ ...call, count: 1 }, at), GnttabGetVersion),
+  swap_grant_ref: each(GnttabSwapGrantRef, ({ domain, hv }, op) => {
+    op.status = hv.grants.swap(domain.domid, op.ref_a, op.ref_b);
+    return 0;
+  }),
+  cache_flush: each(GnttabCacheFlush, ({ domain, hv }, op) =>
+    hv.grants.cacheFlush(domain.domid, {
+      devBusAddr: op.a.dev_bus_addr,
+      offset: op.offset,
+      length: op.length,
+      op: op.op,
+    }),
+  ),
+  dump_table: refused(ENOSYS, 'everybody'),
+});
+
+const getVersion = each(GnttabGetVersion, ({ domain, hv }, op) => {
+  const version = hv.grants.getVersion(domain.domid, op.dom);
+  if (version < 0) return version;
+  op.version = version;
+  return 0;
+});
+
+export function grantTableOp(call: Call): number | bigint {
   const count = u32(call, 2);
   if (count > 0x7fff_ffff) return -EINVAL;
-  const { domain, hv, vcpu } = call;
-  const { grants } = hv;
-  const self = domain.domid;
-  switch (command) {
-    case GNTTABOP_map_grant_ref:
-      return each(call, GnttabMapGrantRef, at, count, (op) => {
-        const done = grants.map(self, vcpu.vcpuId, {
-          hostAddr: op.host_addr,
-          flags: op.flags,
-          ref: op.ref,
-          dom: op.dom,
-        });
-        op.status = done.status;
-        if (done.status === GNTST_okay) {
-          op.handle = done.handle;
-          op.dev_bus_addr = done.devBusAddr;
-        }
-        return 0;
-      });
-    case GNTTABOP_unmap_grant_ref:
-      return each(call, GnttabUnmapGrantRef, at, count, (op) => {
-        op.status = grants.unmap(self, {
-          hostAddr: op.host_addr,
-          devBusAddr: op.dev_bus_addr,
-          handle: op.handle,
-        });
-        return 0;
-      });
-    case GNTTABOP_unmap_and_replace:
-      return each(call, GnttabUnmapAndReplace, at, count, (op) => {
-        op.status = grants.unmap(self, {
-          hostAddr: op.host_addr,
-          devBusAddr: 0n,
-          handle: op.handle,
-          newAddr: op.new_addr,
-        });
-        return 0;
-      });
-    case GNTTABOP_setup_table:
-      return setupTable(call, at, count);
-    case GNTTABOP_transfer:
-      return each(call, GnttabTransfer, at, count, () => grants.transfer());
-    case GNTTABOP_copy:
-      return each(call, GnttabCopy, at, count, (op) => {
-        op.status = grants.copy(self, {
-          source: pointer(op.source, (op.flags & GNTCOPY_source_gref) !== 0),
-          dest: pointer(op.dest, (op.flags & GNTCOPY_dest_gref) !== 0),
-          length: op.len,
-          flags: op.flags,
-        });
-        return 0;
-      });
-    case GNTTABOP_query_size:
-      if (count !== 1) return -EINVAL;
-      return each(call, GnttabQuerySize, at, 1, (op) => {
-        const size = grants.querySize(self, op.dom);
-        op.status = size.status;
-        op.nr_frames = size.frames;
-        op.max_nr_frames = size.maxFrames;
-        return 0;
-      });
-    case GNTTABOP_set_version:
-      return setVersion(call, at);
-    case GNTTABOP_get_status_frames:
-      if (count !== 1) return -EINVAL;
-      return each(call, GnttabGetStatusFrames, at, 1, (op) => {
-        op.status = grants.getStatusFrames(self, op.dom, op.nr_frames);
-        return 0;
-      });
-    case GNTTABOP_get_version:
-      return each(call, GnttabGetVersion, at, 1, (op) => {
-        const version = grants.getVersion(self, op.dom);
-        if (version < 0) return version;
-        op.version = version;
-        return 0;
-      });
-    case GNTTABOP_swap_grant_ref:
-      return each(call, GnttabSwapGrantRef, at, count, (op) => {
-        op.status = grants.swap(self, op.ref_a, op.ref_b);
-        return 0;
-      });
-    case GNTTABOP_cache_flush:
-      return each(call, GnttabCacheFlush, at, count, (op) =>
-        grants.cacheFlush(self, {
-          devBusAddr: op.a.dev_bus_addr,
-          offset: op.offset,
-          length: op.length,
-          op: op.op,
-        }),
-      );
-    default:
-      return -ENOSYS;
-  }
+  return GRANT_OPERATIONS.make(u32(call, 0), { ...call, count }, u64(call, 1));
 }
 
 const pointer = (side: Accessed<(typeof GnttabCopy)['fields']>['source'], isRef: boolean) => ({
@@ -166,16 +153,15 @@ const pointer = (side: Accessed<(typeof GnttabCopy)['fields']>['source'], isRef:
   offset: side.offset,
 });
 
-function setupTable(call: Call, at: bigint, count: number): number {
-  if (count !== 1) return -EINVAL;
-  const { domain, guest, hv } = call;
-  return each(call, GnttabSetupTable, at, 1, (op) => {
-    const table = hv.grants.setupTable(domain.domid, op.dom, op.nr_frames);
-    op.status = table.status;
-    if (table.status !== GNTST_okay) return 0;
-    const list = BigUint64Array.from(table.frames, (mfn) => BigInt(mfn));
-    return guest.copyTo(op.frame_list, new Uint8Array(list.buffer)) ? 0 : -EFAULT;
-  });
+function setupTable(
+  { domain, guest, hv }: GrantCall,
+  op: Accessed<(typeof GnttabSetupTable)['fields']>,
+): number {
+  const table = hv.grants.setupTable(domain.domid, op.dom, op.nr_frames);
+  op.status = table.status;
+  if (table.status !== GNTST_okay) return 0;
+  const list = BigUint64Array.from(table.frames, (mfn) => BigInt(mfn));
+  return guest.copyTo(op.frame_list, new Uint8Array(list.buffer)) ? 0 : -EFAULT;
 }
 
 /** The version that is in force is always written back. */

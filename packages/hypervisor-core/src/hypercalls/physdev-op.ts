@@ -12,112 +12,84 @@ import {
   PHYSDEVOP_alloc_irq_vector,
   PHYSDEVOP_apic_read,
   PHYSDEVOP_apic_write,
-  PHYSDEVOP_dbgp_op,
-  PHYSDEVOP_eoi,
-  PHYSDEVOP_get_free_pirq,
   PHYSDEVOP_IRQ_UNMASK_NOTIFY,
   PHYSDEVOP_irq_status_query,
-  PHYSDEVOP_manage_pci_add,
-  PHYSDEVOP_manage_pci_add_ext,
-  PHYSDEVOP_manage_pci_remove,
-  PHYSDEVOP_map_pirq,
-  PHYSDEVOP_pci_device_add,
-  PHYSDEVOP_pci_device_remove,
-  PHYSDEVOP_pci_mmcfg_reserved,
-  PHYSDEVOP_pirq_eoi_gmfn_v1,
-  PHYSDEVOP_pirq_eoi_gmfn_v2,
-  PHYSDEVOP_prepare_msix,
-  PHYSDEVOP_release_msix,
-  PHYSDEVOP_restore_msi,
-  PHYSDEVOP_restore_msi_ext,
   PHYSDEVOP_set_iobitmap,
   PHYSDEVOP_set_iopl,
-  PHYSDEVOP_setup_gsi,
-  PHYSDEVOP_unmap_pirq,
+  PhysdevApic,
+  PhysdevEoi,
+  PhysdevGetFreePirq,
+  PhysdevIrq,
   PhysdevIrqStatusQuery,
+  PhysdevManagePci,
+  PhysdevManagePciExt,
   PhysdevMapPirq,
   PhysdevOp,
+  PhysdevPciDevice,
   PhysdevPirqEoiGmfn,
+  PhysdevRestoreMsi,
   PhysdevSetIobitmap,
   PhysdevSetIopl,
+  PhysdevSetupGsi,
+  PhysdevUnmapPirq,
   XENIRQSTAT_needs_eoi,
 } from '@xenolith/xen-abi';
-import { type Call, s32, u64 } from './call.js';
+import { Operations, plain, refused, refusedAfter, taking, updating } from '../operations.js';
+import { type Call, u64 } from './call.js';
 
 /** PIRQ numbers that a domU without devices has (`nr_pirqs`); none of them is bound. */
 const NR_PIRQS = 56;
 const IO_BITMAP_BYTES = 8192;
 
+const ofDomain = ({ hv }: Call, { domid }: { domid: number }): number =>
+  domid === DOMID_SELF || hv.exists(domid) ? -EPERM : -ESRCH;
+
 /** physdev_op of a domain without devices (xen/arch/x86/physdev.c). */
-export function physdevOp(call: Call, command = s32(call, 0), arg = u64(call, 1)): number {
-  const { guest, vcpu } = call;
-  switch (command) {
-    case PHYSDEVOP_set_iopl: {
-      const request = guest.readStruct(PhysdevSetIopl, arg);
-      if (!request) return -EFAULT;
-      if (request.iopl > 3) return -EINVAL;
-      vcpu.iopl = request.iopl;
-      return 0;
-    }
-    case PHYSDEVOP_set_iobitmap: {
-      const request = guest.readStruct(PhysdevSetIobitmap, arg);
-      if (!request) return -EFAULT;
-      if (!guest.inRange(request.bitmap, IO_BITMAP_BYTES) || request.nr_ports > 65536) return -EINVAL;
-      vcpu.ioBitmap = request.bitmap;
-      vcpu.ioBitmapPorts = request.nr_ports;
-      return 0;
-    }
-    case PHYSDEVOP_irq_status_query: {
-      const request = guest.readStruct(PhysdevIrqStatusQuery, arg);
-      if (!request) return -EFAULT;
-      if (request.irq >= NR_PIRQS) return -EINVAL;
-      const flags = arg + BigInt(PhysdevIrqStatusQuery.offset.flags);
-      return guest.writeU32(flags, XENIRQSTAT_needs_eoi) ? 0 : -EFAULT;
-    }
-    case PHYSDEVOP_pirq_eoi_gmfn_v1:
-    case PHYSDEVOP_pirq_eoi_gmfn_v2:
-      return eoiPage(call, arg);
-    case PHYSDEVOP_IRQ_UNMASK_NOTIFY:
-      return 0;
-    case PHYSDEVOP_eoi:
-      return guest.copyFrom(arg, 4) ? -EINVAL : -EFAULT;
-    case PHYSDEVOP_get_free_pirq:
-      return guest.copyFrom(arg, 8) ? -ENOSPC : -EFAULT;
-    case PHYSDEVOP_map_pirq:
-    case PHYSDEVOP_unmap_pirq: {
-      const request = guest.readStruct(PhysdevMapPirq, arg);
-      if (!request) return -EFAULT;
-      const { domid } = request;
-      return domid === DOMID_SELF || call.hv.exists(domid) ? -EPERM : -ESRCH;
-    }
-    case PHYSDEVOP_apic_read:
-    case PHYSDEVOP_apic_write:
-    case PHYSDEVOP_alloc_irq_vector:
-    case PHYSDEVOP_manage_pci_add:
-    case PHYSDEVOP_manage_pci_remove:
-    case PHYSDEVOP_manage_pci_add_ext:
-    case PHYSDEVOP_prepare_msix:
-    case PHYSDEVOP_release_msix:
-    case PHYSDEVOP_setup_gsi:
-      return guest.copyFrom(arg, 2) ? -EPERM : -EFAULT;
-    case PHYSDEVOP_pci_mmcfg_reserved:
-    case PHYSDEVOP_dbgp_op:
-      return -EPERM;
-    case PHYSDEVOP_restore_msi:
-    case PHYSDEVOP_restore_msi_ext:
-      return guest.copyFrom(arg, 2) ? -ENODEV : -EFAULT;
-    case PHYSDEVOP_pci_device_add:
-    case PHYSDEVOP_pci_device_remove:
-      return -EOPNOTSUPP;
-    default:
-      return -ENOSYS;
-  }
-}
+export const PHYSDEV_OPERATIONS = new Operations<Call, 'PHYSDEVOP_'>('PHYSDEVOP_', {
+  set_iopl: taking(PhysdevSetIopl, ({ vcpu }, { iopl }) => {
+    if (iopl > 3) return -EINVAL;
+    vcpu.iopl = iopl;
+    return 0;
+  }),
+  set_iobitmap: taking(PhysdevSetIobitmap, ({ guest, vcpu }, { bitmap, nr_ports: ports }) => {
+    if (!guest.inRange(bitmap, IO_BITMAP_BYTES) || ports > 65536) return -EINVAL;
+    vcpu.ioBitmap = bitmap;
+    vcpu.ioBitmapPorts = ports;
+    return 0;
+  }),
+  irq_status_query: updating(PhysdevIrqStatusQuery, (_, request) => {
+    if (request.irq >= NR_PIRQS) return -EINVAL;
+    request.flags = XENIRQSTAT_needs_eoi;
+    return 0;
+  }),
+  pirq_eoi_gmfn_v1: taking(PhysdevPirqEoiGmfn, eoiPage),
+  pirq_eoi_gmfn_v2: taking(PhysdevPirqEoiGmfn, eoiPage),
+  IRQ_UNMASK_NOTIFY: plain(() => 0),
+  // No pirq is bound, and none can be.
+  eoi: refused(EINVAL, 'domU', PhysdevEoi),
+  get_free_pirq: refused(ENOSPC, 'domU', PhysdevGetFreePirq),
+  map_pirq: refusedAfter(EPERM, 'domU', taking(PhysdevMapPirq, ofDomain)),
+  unmap_pirq: refusedAfter(EPERM, 'domU', taking(PhysdevUnmapPirq, ofDomain)),
+  apic_read: refused(EPERM, 'domU', PhysdevApic),
+  apic_write: refused(EPERM, 'domU', PhysdevApic),
+  alloc_irq_vector: refused(EPERM, 'domU', PhysdevIrq),
+  manage_pci_add: refused(EPERM, 'domU', PhysdevManagePci),
+  manage_pci_remove: refused(EPERM, 'domU', PhysdevManagePci),
+  manage_pci_add_ext: refused(EPERM, 'domU', PhysdevManagePciExt),
+  prepare_msix: refused(EPERM, 'domU', PhysdevPciDevice),
+  release_msix: refused(EPERM, 'domU', PhysdevPciDevice),
+  setup_gsi: refused(EPERM, 'domU', PhysdevSetupGsi),
+  pci_mmcfg_reserved: refused(EPERM, 'domU'),
+  dbgp_op: refused(EPERM, 'domU'),
+  restore_msi: refused(ENODEV, 'domU', PhysdevRestoreMsi),
+  restore_msi_ext: refused(ENODEV, 'domU', PhysdevPciDevice),
+  pci_device_add: refused(EOPNOTSUPP, 'domU'),
+  pci_device_remove: refused(EOPNOTSUPP, 'domU'),
+  free_irq_vector: refused(ENOSYS, 'everybody'),
+});
 
 /** A page of EOI flags: Xen would read it on every interrupt; there are none, so that it is only held once. */
-function eoiPage({ domain, guest, hv }: Call, arg: bigint): number {
-  const request = guest.readStruct(PhysdevPirqEoiGmfn, arg);
-  if (!request) return -EFAULT;
+function eoiPage({ domain, hv }: Call, request: { gmfn: bigint }): number {
   const { frames } = hv.memory;
   const mfn = request.gmfn >= BigInt(frames.machine.frames) ? -1 : Number(request.gmfn);
   if (mfn < 0 || frames.getPageAndType(mfn, domain.domid, FrameType.writable) !== 0) return -EINVAL;
@@ -125,21 +97,21 @@ function eoiPage({ domain, guest, hv }: Call, arg: bigint): number {
 }
 
 /** The old form: one struct with the command first. */
-export function physdevOpCompat(call: Call): number {
+export function physdevOpCompat(call: Call): number | bigint {
   const arg = u64(call, 0);
   const view = call.guest.read(arg, PhysdevOp.size);
   if (!view) return -EFAULT;
   const { cmd } = PhysdevOp.at(view);
   switch (cmd) {
     case PHYSDEVOP_IRQ_UNMASK_NOTIFY:
-      return physdevOp(call, cmd, 0n);
+      return PHYSDEV_OPERATIONS.make(cmd, call, 0n);
     case PHYSDEVOP_irq_status_query:
     case PHYSDEVOP_set_iopl:
     case PHYSDEVOP_set_iobitmap:
     case PHYSDEVOP_apic_read:
     case PHYSDEVOP_apic_write:
     case PHYSDEVOP_alloc_irq_vector:
-      return physdevOp(call, cmd, arg + BigInt(PhysdevOp.offset.u));
+      return PHYSDEV_OPERATIONS.make(cmd, call, arg + BigInt(PhysdevOp.offset.u));
     default:
       return -ENOSYS;
   }

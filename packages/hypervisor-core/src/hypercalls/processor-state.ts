@@ -1,14 +1,7 @@
 import {
   EINVAL,
   ENODEV,
-  ENOSYS,
   EPERM,
-  SEGBASE_FS,
-  SEGBASE_GS_KERNEL,
-  SEGBASE_GS_USER,
-  SEGBASE_GS_USER_SEL,
-  VMASST_CMD_disable,
-  VMASST_CMD_enable,
   VMASST_TYPE_4gb_segments,
   VMASST_TYPE_4gb_segments_notify,
   VMASST_TYPE_architectural_iopl,
@@ -20,6 +13,7 @@ import {
 import { CR4, isCanonical, SEG } from '../arch/x86.js';
 import { setDebugRegister } from '../domain/debug-registers.js';
 import { descriptorBase } from '../domain/descriptors.js';
+import { Operations, plain } from '../operations.js';
 import { guestIret } from '../traps/iret.js';
 import { setTaskSwitched } from '../traps/privileged.js';
 import { checkDataSegment, isFault } from '../traps/segments.js';
@@ -54,25 +48,32 @@ export function getDebugreg(call: Call): number | bigint {
   return register === 5 || register === 7 ? vcpu.dr7 : -ENODEV;
 }
 
-export function setSegmentBase(call: Call): number {
-  const { hv, vcpu } = call;
-  const { regs } = hv.cpu;
-  const base = u64(call, 1);
-  const which = u32(call, 0);
-  if (which === SEGBASE_GS_USER_SEL) {
-    // A bad selector becomes null: guests have no way to be told.
-    const raw = Number(base & 0xffffn);
-    const selector = raw > 3 ? raw | 3 : raw;
-    const found = selector > 3 ? checkDataSegment(hv, vcpu, SEG.gs, selector) : undefined;
-    const ok = found === undefined || !isFault(found);
-    regs.selectors[SEG.gs] = ok ? selector : 0;
-    vcpu.gsBaseUser = found && !isFault(found) ? BigInt(descriptorBase(found)) : 0n;
-    return 0;
-  }
-  if (which > SEGBASE_GS_USER_SEL || !isCanonical(base)) return -EINVAL;
-  if (which === SEGBASE_FS) regs.fsBase = base;
-  else if (which === SEGBASE_GS_USER) vcpu.gsBaseUser = base;
-  else if (which === SEGBASE_GS_KERNEL) regs.gsBase = base;
+/** set_segment_base: the base of FS or GS, or the user's GS selector. */
+export const SEGMENT_BASES = new Operations<Call, 'SEGBASE_'>(
+  'SEGBASE_',
+  {
+    FS: plain((call, base) => setBase(call, base, ({ hv }) => (hv.cpu.regs.fsBase = base))),
+    GS_USER: plain((call, base) => setBase(call, base, ({ vcpu }) => (vcpu.gsBaseUser = base))),
+    GS_KERNEL: plain((call, base) => setBase(call, base, ({ hv }) => (hv.cpu.regs.gsBase = base))),
+    GS_USER_SEL: plain(loadUserGs),
+  },
+  EINVAL,
+);
+
+function setBase(call: Call, base: bigint, set: (call: Call) => void): number {
+  if (!isCanonical(base)) return -EINVAL;
+  set(call);
+  return 0;
+}
+
+/** A bad selector becomes null: guests have no way to be told. */
+function loadUserGs({ hv, vcpu }: Call, value: bigint): number {
+  const raw = Number(value & 0xffffn);
+  const selector = raw > 3 ? raw | 3 : raw;
+  const found = selector > 3 ? checkDataSegment(hv, vcpu, SEG.gs, selector) : undefined;
+  const ok = found === undefined || !isFault(found);
+  hv.cpu.regs.selectors[SEG.gs] = ok ? selector : 0;
+  vcpu.gsBaseUser = found && !isFault(found) ? BigInt(descriptorBase(found)) : 0n;
   return 0;
 }
 
@@ -88,20 +89,20 @@ const ASSISTS = new Set([
 /** All assists that a 64-bit PV domain may enable, as a mask. */
 export const ASSIST_MASK = [...ASSISTS].reduce((mask, type) => mask | (1n << BigInt(type)), 0n);
 
-export function vmAssist(call: Call): number {
+export const ASSIST_COMMANDS = new Operations<Call, 'VMASST_CMD_'>('VMASST_CMD_', {
+  enable: plain(({ domain }, type) => {
+    domain.vmAssist |= 1n << type;
+    return 0;
+  }),
+  disable: plain(({ domain }, type) => {
+    domain.vmAssist &= ~(1n << type);
+    return 0;
+  }),
+});
+
+export function vmAssist(call: Call): number | bigint {
   const type = u32(call, 1);
-  if (!ASSISTS.has(type)) return -EINVAL;
-  const bit = 1n << BigInt(type);
-  switch (u32(call, 0)) {
-    case VMASST_CMD_enable:
-      call.domain.vmAssist |= bit;
-      return 0;
-    case VMASST_CMD_disable:
-      call.domain.vmAssist &= ~bit;
-      return 0;
-    default:
-      return -ENOSYS;
-  }
+  return ASSISTS.has(type) ? ASSIST_COMMANDS.make(u32(call, 0), call, BigInt(type)) : -EINVAL;
 }
 
 export const iret = ({ hv, vcpu }: Call): bigint => guestIret(hv, vcpu);

@@ -2,16 +2,9 @@ import {
   EFAULT,
   EINVAL,
   ENOSPC,
-  ENOSYS,
   EPERM,
   ESRCH,
   SCHEDOP_block,
-  SCHEDOP_pin_override,
-  SCHEDOP_poll,
-  SCHEDOP_remote_shutdown,
-  SCHEDOP_shutdown,
-  SCHEDOP_shutdown_code,
-  SCHEDOP_watchdog,
   SCHEDOP_yield,
   SchedPoll,
   SchedRemoteShutdown,
@@ -19,7 +12,8 @@ import {
   SchedWatchdog,
   SHUTDOWN_watchdog,
 } from '@xenolith/xen-abi';
-import { type Call, s32, u64 } from './call.js';
+import { type Accessed, Operations, plain, refused, refusedAfter, taking } from '../operations.js';
+import { type Call, u64 } from './call.js';
 
 const MAX_POLL_PORTS = 128;
 const NS_PER_SECOND = 1_000_000_000;
@@ -27,63 +21,45 @@ const NS_PER_SECOND = 1_000_000_000;
 const FAR = 2 ** 50;
 const FAR_REPLACEMENT = 100_000_000;
 
-export function schedOp(call: Call): number {
-  const { domain, guest, hv, vcpu } = call;
-  const arg = u64(call, 1);
-  switch (s32(call, 0)) {
-    case SCHEDOP_yield:
-      hv.yieldVcpu();
-      return 0;
-    case SCHEDOP_block:
-      hv.info.setUpcallMask(vcpu, 0);
-      if (!hv.info.mustDeliver(vcpu)) hv.blockVcpu(vcpu);
-      return 0;
-    case SCHEDOP_shutdown: {
-      const request = guest.readStruct(SchedShutdown, arg);
-      if (!request) return -EFAULT;
-      hv.shutdownDomain(domain, request.reason & 0xff);
-      return 0;
-    }
-    case SCHEDOP_shutdown_code: {
-      const request = guest.readStruct(SchedShutdown, arg);
-      if (!request) return -EFAULT;
-      domain.shutdownCode ??= request.reason & 0xff;
-      return 0;
-    }
-    case SCHEDOP_poll:
-      return poll(call, arg);
-    case SCHEDOP_remote_shutdown: {
-      const request = guest.readStruct(SchedRemoteShutdown, arg);
-      if (!request) return -EFAULT;
-      return hv.exists(request.domain_id) ? -EPERM : -ESRCH;
-    }
-    case SCHEDOP_watchdog:
-      return watchdog(call, arg);
-    case SCHEDOP_pin_override:
-      return -EPERM;
-    default:
-      return -ENOSYS;
-  }
-}
+export const SCHED_OPERATIONS = new Operations<Call, 'SCHEDOP_'>('SCHEDOP_', {
+  yield: plain(({ hv }) => {
+    hv.yieldVcpu();
+    return 0;
+  }),
+  block: plain(({ hv, vcpu }) => {
+    hv.info.setUpcallMask(vcpu, 0);
+    if (!hv.info.mustDeliver(vcpu)) hv.blockVcpu(vcpu);
+    return 0;
+  }),
+  shutdown: taking(SchedShutdown, ({ domain, hv }, { reason }) => {
+    hv.shutdownDomain(domain, reason & 0xff);
+    return 0;
+  }),
+  shutdown_code: taking(SchedShutdown, ({ domain }, { reason }) => {
+    domain.shutdownCode ??= reason & 0xff;
+    return 0;
+  }),
+  poll: taking(SchedPoll, poll),
+  remote_shutdown: refusedAfter(
+    EPERM,
+    'domU',
+    taking(SchedRemoteShutdown, ({ hv }, { domain_id: domid }) => (hv.exists(domid) ? -EPERM : -ESRCH)),
+  ),
+  watchdog: taking(SchedWatchdog, watchdog),
+  pin_override: refused(EPERM, 'domU'),
+});
 
 /** The old sched_op: the shutdown reason is the argument itself. */
-export function schedOpCompat(call: Call): number {
-  const { domain, hv } = call;
-  switch (s32(call, 0)) {
-    case SCHEDOP_yield:
-    case SCHEDOP_block:
-      return schedOp(call);
-    case SCHEDOP_shutdown:
-      hv.shutdownDomain(domain, Number(u64(call, 1) & 0xffn));
-      return 0;
-    default:
-      return -ENOSYS;
-  }
-}
+export const SCHED_COMPAT_OPERATIONS = new Operations<Call, 'SCHEDOP_'>('SCHEDOP_', {
+  yield: plain((call) => SCHED_OPERATIONS.make(SCHEDOP_yield, call, 0n)),
+  block: plain((call) => SCHED_OPERATIONS.make(SCHEDOP_block, call, 0n)),
+  shutdown: plain(({ domain, hv }, reason) => {
+    hv.shutdownDomain(domain, Number(reason & 0xffn));
+    return 0;
+  }),
+});
 
-function poll({ domain, guest, hv, vcpu }: Call, arg: bigint): number {
-  const request = guest.readStruct(SchedPoll, arg);
-  if (!request) return -EFAULT;
+function poll({ domain, guest, hv, vcpu }: Call, request: Accessed<(typeof SchedPoll)['fields']>): number {
   const { nr_ports: count, ports: array, timeout } = request;
   if (count > MAX_POLL_PORTS) return -EINVAL;
   if (!guest.inRange(array, count * 4)) return -EFAULT;
@@ -103,9 +79,7 @@ function poll({ domain, guest, hv, vcpu }: Call, arg: bigint): number {
   return 0;
 }
 
-function watchdog({ domain, guest, hv }: Call, arg: bigint): number {
-  const request = guest.readStruct(SchedWatchdog, arg);
-  if (!request) return -EFAULT;
+function watchdog({ domain, hv }: Call, request: Accessed<(typeof SchedWatchdog)['fields']>): number {
   const { id, timeout } = request;
   const { watchdogs } = domain;
   const start = (n: number) => {

@@ -2,116 +2,135 @@ import * as abi from '@xenolith/xen-abi';
 import { GPR } from '../arch/x86.js';
 import type { Vcpu } from '../domain/vcpu.js';
 import type { Hypervisor } from '../hypervisor.js';
-import type { Call, Handler } from './call.js';
-import { consoleIo } from './console-io.js';
-import { eventChannelOp, eventChannelOpCompat } from './event-channel-op.js';
-import { grantTableOp } from './grant-table-op.js';
+import { MEMORY_OPERATIONS, MMU_OPERATIONS, MMUEXT_OPERATIONS } from '../memory/index.js';
+import type { Operations, Refusal, RefusedTo } from '../operations.js';
+import { type Call, type Handler, u32, u64 } from './call.js';
+import { CONSOLE_OPERATIONS, consoleIo } from './console-io.js';
+import { EVENT_CHANNEL_OPERATIONS, eventChannelOpCompat } from './event-channel-op.js';
+import { GRANT_OPERATIONS, grantTableOp } from './grant-table-op.js';
 import * as memory from './memory-glue.js';
 import { multicall } from './multicall.js';
-import { physdevOp, physdevOpCompat } from './physdev-op.js';
+import { PHYSDEV_OPERATIONS, physdevOpCompat } from './physdev-op.js';
 import * as state from './processor-state.js';
-import { schedOp, schedOpCompat, setTimerOp } from './sched-op.js';
+import { SCHED_COMPAT_OPERATIONS, SCHED_OPERATIONS, setTimerOp } from './sched-op.js';
 import * as traps from './trap-handlers.js';
-import { controlOp, dmOp, forbidden, hvmOp, notBuilt, xenpmuOp } from './unavailable.js';
-import { vcpuOp } from './vcpu-op.js';
-import { xenVersion } from './xen-version.js';
+import { controlOp, dmOp, hvmOp } from './unavailable.js';
+import { VCPU_OPERATIONS, vcpuOp } from './vcpu-op.js';
+import { VERSION_OPERATIONS } from './xen-version.js';
 
-/** What is known of a hypercall: the dispatcher, multicall, traces and crash reports read it here. */
+/** What is known of a hypercall: the dispatcher, multicall, traces, crash reports and the feature list read it here. */
 export interface Hypercall {
   readonly name: string;
   /** Names of its arguments, for traces. */
   readonly args: readonly string[];
   readonly handler: Handler;
-  /** Prefix of the names of sub-operations (argument 0): `VCPUOP_`. */
-  readonly operations?: string;
+  /** Its sub-operations. */
+  readonly operations?: SubOperations;
+  /** What an unprivileged PV domain gets of a call that is not for it, whatever the sub-operation. */
+  readonly refusal?: Refusal;
 }
 
-const entry = (name: string, args: string, handler: Handler, operations?: string): Hypercall => ({
+/** What of `Operations` does not depend on how its handlers are called. */
+export type SubOperations = Pick<Operations<never>, 'prefix' | 'unknown' | 'get' | 'values'>;
+
+const entry = (name: string, args: string, handler: Handler, operations?: SubOperations): Hypercall => ({
   name,
   args: args ? args.split(' ') : [],
   handler,
   ...(operations && { operations }),
 });
 
+/** Argument 0 says which sub-operation, the next one is its argument. */
+const group = (name: string, args: string, operations: Operations<Call>): Hypercall =>
+  entry(name, args, (call) => operations.make(u32(call, 0), call, u64(call, 1)), operations);
+
+const refuse = (
+  name: string,
+  args: string,
+  errno: number,
+  to: RefusedTo,
+  handler: Handler = () => -errno,
+): Hypercall => ({ ...entry(name, args, handler), refusal: { errno, to } });
+
 const SYSCTL_VERSION = 0x15;
 const DOMCTL_VERSION = 0x15;
+
+const control = (name: string, version: number): Hypercall =>
+  refuse(name, 'op', abi.EPERM, 'domU', controlOp(version));
 
 /** The hypercalls of Xen 4.17 for 64-bit PV guests by number; the rest answers ENOSYS. */
 export const HYPERCALLS: ReadonlyMap<number, Hypercall> = new Map<number, Hypercall>([
   [abi.__HYPERVISOR_set_trap_table, entry('set_trap_table', 'table', traps.setTrapTable)],
-  [abi.__HYPERVISOR_mmu_update, entry('mmu_update', 'requests count done domid', memory.mmuUpdate)],
+  [
+    abi.__HYPERVISOR_mmu_update,
+    entry('mmu_update', 'requests count done domid', memory.mmuUpdate, MMU_OPERATIONS),
+  ],
   [abi.__HYPERVISOR_set_gdt, entry('set_gdt', 'frames entries', memory.setGdt)],
   [abi.__HYPERVISOR_stack_switch, entry('stack_switch', 'ss sp', state.stackSwitch)],
   [abi.__HYPERVISOR_set_callbacks, entry('set_callbacks', 'event failsafe syscall', traps.setCallbacks)],
   [abi.__HYPERVISOR_fpu_taskswitch, entry('fpu_taskswitch', 'set', state.fpuTaskswitch)],
-  [abi.__HYPERVISOR_sched_op_compat, entry('sched_op_compat', 'cmd arg', schedOpCompat, 'SCHEDOP_')],
-  [abi.__HYPERVISOR_platform_op, entry('platform_op', 'op', controlOp(abi.XENPF_INTERFACE_VERSION))],
+  [abi.__HYPERVISOR_sched_op_compat, group('sched_op_compat', 'cmd arg', SCHED_COMPAT_OPERATIONS)],
+  [abi.__HYPERVISOR_platform_op, control('platform_op', abi.XENPF_INTERFACE_VERSION)],
   [abi.__HYPERVISOR_set_debugreg, entry('set_debugreg', 'register value', state.setDebugreg)],
   [abi.__HYPERVISOR_get_debugreg, entry('get_debugreg', 'register', state.getDebugreg)],
   [
     abi.__HYPERVISOR_update_descriptor,
     entry('update_descriptor', 'address descriptor', memory.updateDescriptor),
   ],
-  [abi.__HYPERVISOR_memory_op, entry('memory_op', 'cmd arg', memory.memoryOp, 'XENMEM_')],
+  [abi.__HYPERVISOR_memory_op, entry('memory_op', 'cmd arg', memory.memoryOp, MEMORY_OPERATIONS)],
   [abi.__HYPERVISOR_multicall, entry('multicall', 'calls count', multicall)],
   [abi.__HYPERVISOR_update_va_mapping, entry('update_va_mapping', 'va value flags', memory.updateVaMapping)],
   [abi.__HYPERVISOR_set_timer_op, entry('set_timer_op', 'timeout', setTimerOp)],
   [abi.__HYPERVISOR_event_channel_op_compat, entry('event_channel_op_compat', 'op', eventChannelOpCompat)],
-  [abi.__HYPERVISOR_xen_version, entry('xen_version', 'cmd arg', xenVersion, 'XENVER_')],
-  [abi.__HYPERVISOR_console_io, entry('console_io', 'cmd count buffer', consoleIo, 'CONSOLEIO_')],
+  [abi.__HYPERVISOR_xen_version, group('xen_version', 'cmd arg', VERSION_OPERATIONS)],
+  [abi.__HYPERVISOR_console_io, entry('console_io', 'cmd count buffer', consoleIo, CONSOLE_OPERATIONS)],
   [abi.__HYPERVISOR_physdev_op_compat, entry('physdev_op_compat', 'op', physdevOpCompat)],
-  [abi.__HYPERVISOR_grant_table_op, entry('grant_table_op', 'cmd ops count', grantTableOp, 'GNTTABOP_')],
-  [abi.__HYPERVISOR_vm_assist, entry('vm_assist', 'cmd type', state.vmAssist, 'VMASST_CMD_')],
+  [abi.__HYPERVISOR_grant_table_op, entry('grant_table_op', 'cmd ops count', grantTableOp, GRANT_OPERATIONS)],
+  [abi.__HYPERVISOR_vm_assist, entry('vm_assist', 'cmd type', state.vmAssist, state.ASSIST_COMMANDS)],
   [
     abi.__HYPERVISOR_update_va_mapping_otherdomain,
     entry('update_va_mapping_otherdomain', 'va value flags domid', memory.updateVaMappingOtherDomain),
   ],
   [abi.__HYPERVISOR_iret, entry('iret', '', state.iret)],
-  [abi.__HYPERVISOR_vcpu_op, entry('vcpu_op', 'cmd vcpu arg', vcpuOp, 'VCPUOP_')],
+  [abi.__HYPERVISOR_vcpu_op, entry('vcpu_op', 'cmd vcpu arg', vcpuOp, VCPU_OPERATIONS)],
+  [abi.__HYPERVISOR_set_segment_base, group('set_segment_base', 'which base', state.SEGMENT_BASES)],
   [
-    abi.__HYPERVISOR_set_segment_base,
-    entry('set_segment_base', 'which base', state.setSegmentBase, 'SEGBASE_'),
+    abi.__HYPERVISOR_mmuext_op,
+    entry('mmuext_op', 'ops count done domid', memory.mmuextOp, MMUEXT_OPERATIONS),
   ],
-  [abi.__HYPERVISOR_mmuext_op, entry('mmuext_op', 'ops count done domid', memory.mmuextOp)],
-  [abi.__HYPERVISOR_xsm_op, entry('xsm_op', 'op', notBuilt)],
-  [abi.__HYPERVISOR_nmi_op, entry('nmi_op', 'cmd arg', traps.nmiOp, 'XENNMI_')],
-  [abi.__HYPERVISOR_sched_op, entry('sched_op', 'cmd arg', schedOp, 'SCHEDOP_')],
-  [abi.__HYPERVISOR_callback_op, entry('callback_op', 'cmd arg', traps.callbackOp, 'CALLBACKOP_')],
-  [abi.__HYPERVISOR_xenoprof_op, entry('xenoprof_op', 'op arg', notBuilt)],
-  [
-    abi.__HYPERVISOR_event_channel_op,
-    entry('event_channel_op', 'cmd arg', (c) => eventChannelOp(c), 'EVTCHNOP_'),
-  ],
-  [abi.__HYPERVISOR_physdev_op, entry('physdev_op', 'cmd arg', (c) => physdevOp(c), 'PHYSDEVOP_')],
-  [abi.__HYPERVISOR_hvm_op, entry('hvm_op', 'cmd arg', hvmOp)],
-  [abi.__HYPERVISOR_sysctl, entry('sysctl', 'op', controlOp(SYSCTL_VERSION))],
-  [abi.__HYPERVISOR_domctl, entry('domctl', 'op', controlOp(DOMCTL_VERSION))],
-  [abi.__HYPERVISOR_kexec_op, entry('kexec_op', 'op arg', forbidden)],
-  [abi.__HYPERVISOR_tmem_op, entry('tmem_op', 'op', notBuilt)],
-  [abi.__HYPERVISOR_argo_op, entry('argo_op', 'cmd arg1 arg2 arg3 arg4', notBuilt)],
-  [abi.__HYPERVISOR_xenpmu_op, entry('xenpmu_op', 'op arg', xenpmuOp)],
-  [abi.__HYPERVISOR_dm_op, entry('dm_op', 'domid count buffers', dmOp)],
-  [abi.__HYPERVISOR_hypfs_op, entry('hypfs_op', 'cmd arg1 arg2 arg3 arg4', forbidden)],
-  [abi.__HYPERVISOR_arch_0, entry('mca', 'op', forbidden)],
-  [abi.__HYPERVISOR_arch_1, entry('paging_domctl_cont', 'op', forbidden)],
+  [abi.__HYPERVISOR_xsm_op, refuse('xsm_op', 'op', abi.ENOSYS, 'everybody')],
+  [abi.__HYPERVISOR_nmi_op, group('nmi_op', 'cmd arg', traps.NMI_OPERATIONS)],
+  [abi.__HYPERVISOR_sched_op, group('sched_op', 'cmd arg', SCHED_OPERATIONS)],
+  [abi.__HYPERVISOR_callback_op, group('callback_op', 'cmd arg', traps.CALLBACK_OPERATIONS)],
+  [abi.__HYPERVISOR_xenoprof_op, refuse('xenoprof_op', 'op arg', abi.ENOSYS, 'everybody')],
+  [abi.__HYPERVISOR_event_channel_op, group('event_channel_op', 'cmd arg', EVENT_CHANNEL_OPERATIONS)],
+  [abi.__HYPERVISOR_physdev_op, group('physdev_op', 'cmd arg', PHYSDEV_OPERATIONS)],
+  [abi.__HYPERVISOR_hvm_op, refuse('hvm_op', 'cmd arg', abi.EINVAL, 'domU', hvmOp)],
+  [abi.__HYPERVISOR_sysctl, control('sysctl', SYSCTL_VERSION)],
+  [abi.__HYPERVISOR_domctl, control('domctl', DOMCTL_VERSION)],
+  [abi.__HYPERVISOR_kexec_op, refuse('kexec_op', 'op arg', abi.EPERM, 'domU')],
+  [abi.__HYPERVISOR_tmem_op, refuse('tmem_op', 'op', abi.ENOSYS, 'everybody')],
+  [abi.__HYPERVISOR_argo_op, refuse('argo_op', 'cmd arg1 arg2 arg3 arg4', abi.ENOSYS, 'everybody')],
+  // No performance counters: `vpmu` is off.
+  [abi.__HYPERVISOR_xenpmu_op, refuse('xenpmu_op', 'op arg', abi.EOPNOTSUPP, 'everybody')],
+  [abi.__HYPERVISOR_dm_op, refuse('dm_op', 'domid count buffers', abi.EPERM, 'domU', dmOp)],
+  [abi.__HYPERVISOR_hypfs_op, refuse('hypfs_op', 'cmd arg1 arg2 arg3 arg4', abi.EPERM, 'domU')],
+  [abi.__HYPERVISOR_arch_0, refuse('mca', 'op', abi.EPERM, 'domU')],
+  [abi.__HYPERVISOR_arch_1, refuse('paging_domctl_cont', 'op', abi.EPERM, 'domU')],
 ]);
 
-/** Sub-operation names by prefix and number, from the header constants: `VCPUOP_` 1 → `VCPUOP_up`. */
-const operationNames = new Map<string, Map<number, string>>();
+/** Bits of argument 0 that say which sub-operation; memory_op has a start extent above its six. */
+const commandOf = ({ prefix }: SubOperations, value: bigint): number =>
+  Number(prefix === 'XENMEM_' ? value & 0x3fn : BigInt.asUintN(32, value));
 
-/** Name of a sub-operation, or its number. */
-export function operationName(prefix: string, value: bigint): string | bigint {
-  let names = operationNames.get(prefix);
-  if (!names) {
-    names = new Map();
-    for (const [name, constant] of Object.entries(abi)) {
-      const usable = name.startsWith(prefix) && typeof constant === 'number';
-      if (usable && !names.has(constant)) names.set(constant, name);
-    }
-    operationNames.set(prefix, names);
-  }
-  const command = prefix === 'XENMEM_' ? value & 0x3fn : value & 0xffff_ffffn;
-  return names.get(Number(command)) ?? value;
+/** Where the sub-operation is argument 0 and not part of a list in memory. */
+const hasCommand = ({ args }: Hypercall): boolean => args[0] === 'cmd' || args[0] === 'which';
+
+/** Argument 0 as it is to be shown: the name of a sub-operation, or the value. */
+export function firstArgument(hypercall: Hypercall, value: bigint): string | bigint {
+  const { operations } = hypercall;
+  if (!operations || !hasCommand(hypercall)) return value;
+  return operations.get(commandOf(operations, value))?.name ?? value;
 }
 
 /** Result −ERESTART of a handler: the memory policy wants to go on later. */
@@ -166,7 +185,7 @@ function traceHypercall(
   const names = hypercall?.args ?? ['arg1', 'arg2', 'arg3', 'arg4', 'arg5'];
   names.forEach((name, i) => {
     const value = args[i]!;
-    decoded[name] = i === 0 && hypercall?.operations ? operationName(hypercall.operations, value) : value;
+    decoded[name] = i === 0 && hypercall ? firstArgument(hypercall, value) : value;
   });
   hv.trace.emit({
     class: 'hypercall',

@@ -1,7 +1,5 @@
 import {
   CALLBACKF_mask_events,
-  CALLBACKOP_register,
-  CALLBACKOP_unregister,
   CALLBACKTYPE_event,
   CALLBACKTYPE_failsafe,
   CALLBACKTYPE_nmi,
@@ -16,13 +14,12 @@ import {
   ENOSYS,
   FLAT_KERNEL_CS,
   TrapInfo,
-  XENNMI_register_callback,
-  XENNMI_unregister_callback,
   XennmiCallback,
 } from '@xenolith/xen-abi';
 import { isCanonical, U64, VECTOR } from '../arch/x86.js';
 import type { Vcpu } from '../domain/vcpu.js';
-import { type Call, s32, u32, u64 } from './call.js';
+import { Operations, plain, taking } from '../operations.js';
+import { type Call, u64 } from './call.js';
 
 /** `trap_info.flags` of an NMI handler: events are masked on entry. */
 const MASKS_EVENTS = 4;
@@ -99,21 +96,12 @@ function unregisterCallback(vcpu: Vcpu, type: number): number {
   }
 }
 
-export function callbackOp(call: Call): number {
-  const { guest, vcpu } = call;
-  switch (s32(call, 0)) {
-    case CALLBACKOP_register: {
-      const reg = guest.readStruct(CallbackRegister, u64(call, 1));
-      return reg ? registerCallback(vcpu, reg.type, reg.address, reg.flags) : -EFAULT;
-    }
-    case CALLBACKOP_unregister: {
-      const unreg = guest.readStruct(CallbackUnregister, u64(call, 1));
-      return unreg ? unregisterCallback(vcpu, unreg.type) : -EFAULT;
-    }
-    default:
-      return -ENOSYS;
-  }
-}
+export const CALLBACK_OPERATIONS = new Operations<Call, 'CALLBACKOP_'>('CALLBACKOP_', {
+  register: taking(CallbackRegister, ({ vcpu }, { type, address, flags }) =>
+    registerCallback(vcpu, type, address, flags),
+  ),
+  unregister: taking(CallbackUnregister, ({ vcpu }, { type }) => unregisterCallback(vcpu, type)),
+});
 
 /** The old form: event, failsafe and system-call entry points at once; a bad address is passed over. */
 export function setCallbacks(call: Call): number {
@@ -124,16 +112,9 @@ export function setCallbacks(call: Call): number {
   return 0;
 }
 
-export function nmiOp(call: Call): number {
-  const { guest, vcpu } = call;
-  switch (u32(call, 0)) {
-    case XENNMI_register_callback: {
-      const callback = guest.readStruct(XennmiCallback, u64(call, 1));
-      return callback ? setNmiHandler(vcpu, callback.handler_address) : -EFAULT;
-    }
-    case XENNMI_unregister_callback:
-      return unregisterCallback(vcpu, CALLBACKTYPE_nmi);
-    default:
-      return -ENOSYS;
-  }
-}
+export const NMI_OPERATIONS = new Operations<Call, 'XENNMI_'>('XENNMI_', {
+  register_callback: taking(XennmiCallback, ({ vcpu }, { handler_address: address }) =>
+    setNmiHandler(vcpu, address),
+  ),
+  unregister_callback: plain(({ vcpu }) => unregisterCallback(vcpu, CALLBACKTYPE_nmi)),
+});

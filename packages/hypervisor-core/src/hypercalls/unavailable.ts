@@ -1,12 +1,5 @@
-import { DOMID_SELF, EACCES, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, EPERM, ESRCH } from '@xenolith/xen-abi';
+import { DOMID_SELF, EACCES, EFAULT, EINVAL, ENOSYS, EPERM, ESRCH } from '@xenolith/xen-abi';
 import { type Call, type Handler, s32, u32, u64 } from './call.js';
-
-/** Not built into this Xen. */
-export const notBuilt: Handler = () => -ENOSYS;
-/** For the control domain only, whatever the argument. */
-export const forbidden: Handler = () => -EPERM;
-/** No performance counters (`vpmu` is off). */
-export const xenpmuOp: Handler = () => -EOPNOTSUPP;
 
 /** platform_op, sysctl and domctl look at their interface version (the second word) before they look at the caller. */
 export const controlOp =

@@ -4,118 +4,114 @@ import {
   EFAULT,
   EINVAL,
   ENOENT,
-  ENOSYS,
   ENXIO,
   SHUTDOWN_poweroff,
-  VCPUOP_down,
-  VCPUOP_get_physid,
-  VCPUOP_get_runstate_info,
-  VCPUOP_initialise,
-  VCPUOP_is_up,
-  VCPUOP_register_runstate_memory_area,
-  VCPUOP_register_vcpu_info,
-  VCPUOP_register_vcpu_time_memory_area,
-  VCPUOP_send_nmi,
-  VCPUOP_set_periodic_timer,
-  VCPUOP_set_singleshot_timer,
-  VCPUOP_stop_periodic_timer,
-  VCPUOP_stop_singleshot_timer,
-  VCPUOP_up,
   VcpuGuestContext,
   VcpuInfo,
+  VcpuRegisterRunstateMemoryArea,
+  VcpuRegisterTimeMemoryArea,
   VcpuRegisterVcpuInfo,
   VcpuSetPeriodicTimer,
   VcpuSetSingleshotTimer,
 } from '@xenolith/xen-abi';
 import { setInfoGuest } from '../domain/set-info-guest.js';
 import type { Vcpu } from '../domain/vcpu.js';
+import { type Accessed, Operations, plain, refused, taking } from '../operations.js';
 import { type Call, s32, u32, u64 } from './call.js';
 
 const NS_PER_MS = 1_000_000n;
 /** STIME_DELTA_MAX: about 500 years less, half of what a signed 64-bit time holds. */
 const MAX_PERIOD = (1n << 63n) - 1n;
 
-/** vcpu_op (xen/common/domain.c, xen/arch/x86/domain.c). */
-export function vcpuOp(call: Call): number {
-  const { domain, guest, hv } = call;
-  const vcpu = domain.vcpus[u32(call, 1)];
-  if (!vcpu) return -ENOENT;
-  const arg = u64(call, 2);
-  switch (s32(call, 0)) {
-    case VCPUOP_initialise:
-      return initialise(call, vcpu, arg);
-    case VCPUOP_up:
-      if (!vcpu.initialised) return -EINVAL;
-      hv.bringUp(vcpu);
-      return 0;
-    case VCPUOP_down:
-      if (domain.vcpus.some((other) => other !== vcpu && !other.down)) hv.takeDown(vcpu);
-      else hv.shutdownDomain(domain, SHUTDOWN_poweroff);
-      return 0;
-    case VCPUOP_is_up:
-      return vcpu.down ? 0 : 1;
-    case VCPUOP_get_runstate_info:
-      return guest.copyTo(arg, hv.runstateBytes(vcpu)) ? 0 : -EFAULT;
-    case VCPUOP_set_periodic_timer: {
-      const request = guest.readStruct(VcpuSetPeriodicTimer, arg);
-      if (!request) return -EFAULT;
-      if (request.period_ns < NS_PER_MS || request.period_ns > MAX_PERIOD) return -EINVAL;
-      hv.setPeriodic(vcpu, Number(request.period_ns));
-      return 0;
-    }
-    case VCPUOP_stop_periodic_timer:
-      hv.setPeriodic(vcpu, 0);
-      return 0;
-    case VCPUOP_set_singleshot_timer: {
-      if (vcpu !== call.vcpu) return -EINVAL;
-      const request = guest.readStruct(VcpuSetSingleshotTimer, arg);
-      if (!request) return -EFAULT;
-      hv.startSingleshot(vcpu, Number(request.timeout_abs_ns));
-      return 0;
-    }
-    case VCPUOP_stop_singleshot_timer:
-      if (vcpu !== call.vcpu) return -EINVAL;
-      hv.stopSingleshot(vcpu);
-      return 0;
-    case VCPUOP_register_vcpu_info:
-      return registerVcpuInfo(call, vcpu, arg);
-    case VCPUOP_register_runstate_memory_area: {
-      const address = guest.readU64(arg);
-      if (address === undefined || !guest.inRange(address, 1)) return -EFAULT;
-      vcpu.runstateArea = address;
-      if (address !== 0n) guest.copyTo(address, hv.runstateBytes(vcpu));
-      return 0;
-    }
-    case VCPUOP_register_vcpu_time_memory_area: {
-      const address = guest.readU64(arg);
-      if (address === undefined || !guest.inRange(address, 1)) return -EFAULT;
-      vcpu.timeArea = address;
-      hv.updateTime(vcpu);
-      return 0;
-    }
-    case VCPUOP_send_nmi:
-      if (arg !== 0n) return -EINVAL;
-      vcpu.nmiPending = true;
-      hv.unblockVcpu(vcpu);
-      return 0;
-    case VCPUOP_get_physid:
-      return -EINVAL;
-    default:
-      return -ENOSYS;
-  }
+/** A call of vcpu_op, about `target`. */
+interface VcpuCall extends Call {
+  readonly target: Vcpu;
 }
 
-function initialise({ guest, hv }: Call, vcpu: Vcpu, arg: bigint): number {
-  if (vcpu.vcpuInfo === 0) return -EINVAL;
+/** vcpu_op (xen/common/domain.c, xen/arch/x86/domain.c). */
+export const VCPU_OPERATIONS = new Operations<VcpuCall, 'VCPUOP_'>('VCPUOP_', {
+  initialise: plain(initialise, VcpuGuestContext),
+  up: plain(({ hv, target }) => {
+    if (!target.initialised) return -EINVAL;
+    hv.bringUp(target);
+    return 0;
+  }),
+  down: plain(({ domain, hv, target }) => {
+    if (domain.vcpus.some((other) => other !== target && !other.down)) hv.takeDown(target);
+    else hv.shutdownDomain(domain, SHUTDOWN_poweroff);
+    return 0;
+  }),
+  is_up: plain(({ target }) => (target.down ? 0 : 1)),
+  get_runstate_info: plain(({ guest, hv, target }, arg) =>
+    guest.copyTo(arg, hv.runstateBytes(target)) ? 0 : -EFAULT,
+  ),
+  set_periodic_timer: taking(VcpuSetPeriodicTimer, ({ hv, target }, { period_ns: period }) => {
+    if (period < NS_PER_MS || period > MAX_PERIOD) return -EINVAL;
+    hv.setPeriodic(target, Number(period));
+    return 0;
+  }),
+  stop_periodic_timer: plain(({ hv, target }) => {
+    hv.setPeriodic(target, 0);
+    return 0;
+  }),
+  set_singleshot_timer: plain((call, arg) => {
+    const { guest, hv, target, vcpu } = call;
+    if (target !== vcpu) return -EINVAL;
+    const request = guest.readStruct(VcpuSetSingleshotTimer, arg);
+    if (!request) return -EFAULT;
+    hv.startSingleshot(target, Number(request.timeout_abs_ns));
+    return 0;
+  }, VcpuSetSingleshotTimer),
+  stop_singleshot_timer: plain(({ hv, target, vcpu }) => {
+    if (target !== vcpu) return -EINVAL;
+    hv.stopSingleshot(target);
+    return 0;
+  }),
+  register_vcpu_info: taking(VcpuRegisterVcpuInfo, registerVcpuInfo),
+  register_runstate_memory_area: taking(
+    VcpuRegisterRunstateMemoryArea,
+    ({ guest, hv, target }, { addr: { v: address } }) => {
+      if (!guest.inRange(address, 1)) return -EFAULT;
+      target.runstateArea = address;
+      if (address !== 0n) guest.copyTo(address, hv.runstateBytes(target));
+      return 0;
+    },
+  ),
+  register_vcpu_time_memory_area: taking(
+    VcpuRegisterTimeMemoryArea,
+    ({ guest, hv, target }, { addr: { v: address } }) => {
+      if (!guest.inRange(address, 1)) return -EFAULT;
+      target.timeArea = address;
+      hv.updateTime(target);
+      return 0;
+    },
+  ),
+  send_nmi: plain(({ hv, target }, arg) => {
+    if (arg !== 0n) return -EINVAL;
+    target.nmiPending = true;
+    hv.unblockVcpu(target);
+    return 0;
+  }),
+  get_physid: refused(EINVAL, 'domU'),
+});
+
+export function vcpuOp(call: Call): number | bigint {
+  const target = call.domain.vcpus[u32(call, 1)];
+  return target ? VCPU_OPERATIONS.make(s32(call, 0), { ...call, target }, u64(call, 2)) : -ENOENT;
+}
+
+function initialise({ guest, hv, target }: VcpuCall, arg: bigint): number {
+  if (target.vcpuInfo === 0) return -EINVAL;
   const context = guest.readStruct(VcpuGuestContext, arg);
   if (!context) return -EFAULT;
-  return vcpu.initialised ? -EEXIST : setInfoGuest(hv, vcpu, context);
+  return target.initialised ? -EEXIST : setInfoGuest(hv, target, context);
 }
 
 /** map_vcpu_info: once for each vCPU; the record moves, and everything counts as pending once. */
-function registerVcpuInfo({ domain, guest, hv, vcpu: caller }: Call, vcpu: Vcpu, arg: bigint): number {
-  const request = guest.readStruct(VcpuRegisterVcpuInfo, arg);
-  if (!request) return -EFAULT;
+function registerVcpuInfo(
+  { domain, hv, vcpu: caller, target: vcpu }: VcpuCall,
+  request: Accessed<(typeof VcpuRegisterVcpuInfo)['fields']>,
+): number {
   const { offset } = request;
   if (offset > 4096 - VcpuInfo.size || offset % 8 !== 0) return -ENXIO;
   if (vcpu.vcpuInfoFrame !== 0 || (vcpu !== caller && !vcpu.down)) return -EINVAL;

@@ -1,7 +1,6 @@
 import {
   EFAULT,
   EINVAL,
-  ENOSYS,
   EPERM,
   HYPERVISOR_VIRT_START,
   VMASST_TYPE_pae_extended_cr3,
@@ -14,22 +13,12 @@ import {
   XENFEAT_memory_op_vnode_supported,
   XENFEAT_mmu_pt_update_preserve_ad,
   XENFEAT_pae_pgdir_above_4gb,
-  XENVER_build_id,
-  XENVER_capabilities,
-  XENVER_changeset,
-  XENVER_commandline,
-  XENVER_compile_info,
-  XENVER_extraversion,
-  XENVER_get_features,
-  XENVER_guest_handle,
-  XENVER_pagesize,
-  XENVER_platform_parameters,
-  XENVER_version,
   XenCompileInfo,
   XenFeatureInfo,
 } from '@xenolith/xen-abi';
+import { type Accessed, Operations, plain, type Row, refused, taking } from '../operations.js';
 import { XEN_VERSION } from '../version.js';
-import { type Call, s32, u64 } from './call.js';
+import type { Call } from './call.js';
 
 /** What Xen says to those who may not read its command line. */
 const DENIED = '<denied>';
@@ -40,38 +29,23 @@ const text = (value: string, size: number): Uint8Array => {
   return out;
 };
 
+const answer = (bytes: (call: Call) => Uint8Array): Row<Call> =>
+  plain((call, arg) => (call.guest.copyTo(arg, bytes(call)) ? 0 : -EFAULT));
+
 /** xen_version, as an unprivileged domain sees it (xen/common/kernel.c, xsm_xen_version). */
-export function xenVersion(call: Call): number {
-  const { domain, guest } = call;
-  const arg = u64(call, 1);
-  const answer = (bytes: Uint8Array) => (guest.copyTo(arg, bytes) ? 0 : -EFAULT);
-  switch (s32(call, 0)) {
-    case XENVER_version:
-      return (XEN_VERSION.major << 16) | XEN_VERSION.minor;
-    case XENVER_extraversion:
-      return answer(text(XEN_VERSION.extra, XEN_EXTRAVERSION_LEN));
-    case XENVER_compile_info:
-      return answer(compileInfo());
-    case XENVER_capabilities:
-      return answer(text(XEN_VERSION.capabilities, XEN_CAPABILITIES_INFO_LEN));
-    case XENVER_changeset:
-      return answer(text(XEN_VERSION.changeset, XEN_CHANGESET_INFO_LEN));
-    case XENVER_platform_parameters:
-      return guest.writeU64(arg, HYPERVISOR_VIRT_START) ? 0 : -EFAULT;
-    case XENVER_get_features:
-      return getFeatures(call, arg);
-    case XENVER_pagesize:
-      return arg === 0n ? 4096 : -EINVAL;
-    case XENVER_guest_handle:
-      return answer(domain.settings.handle ?? new Uint8Array(16));
-    case XENVER_commandline:
-      return answer(text(DENIED, DENIED.length + 1));
-    case XENVER_build_id:
-      return -EPERM;
-    default:
-      return -ENOSYS;
-  }
-}
+export const VERSION_OPERATIONS = new Operations<Call, 'XENVER_'>('XENVER_', {
+  version: plain(() => (XEN_VERSION.major << 16) | XEN_VERSION.minor),
+  extraversion: answer(() => text(XEN_VERSION.extra, XEN_EXTRAVERSION_LEN)),
+  compile_info: answer(compileInfo),
+  capabilities: answer(() => text(XEN_VERSION.capabilities, XEN_CAPABILITIES_INFO_LEN)),
+  changeset: answer(() => text(XEN_VERSION.changeset, XEN_CHANGESET_INFO_LEN)),
+  platform_parameters: plain(({ guest }, arg) => (guest.writeU64(arg, HYPERVISOR_VIRT_START) ? 0 : -EFAULT)),
+  get_features: taking(XenFeatureInfo, getFeatures),
+  pagesize: plain((_, arg) => (arg === 0n ? 4096 : -EINVAL)),
+  guest_handle: answer(({ domain }) => domain.settings.handle ?? new Uint8Array(16)),
+  commandline: answer(() => text(DENIED, DENIED.length + 1)),
+  build_id: refused(EPERM, 'domU'),
+});
 
 function compileInfo(): Uint8Array {
   const { offset, size } = XenCompileInfo;
@@ -84,9 +58,11 @@ function compileInfo(): Uint8Array {
   return out;
 }
 
-function getFeatures({ domain, guest }: Call, arg: bigint): number {
-  const info = guest.readStruct(XenFeatureInfo, arg);
-  if (!info) return -EFAULT;
+function getFeatures(
+  { domain, guest }: Call,
+  info: Accessed<(typeof XenFeatureInfo)['fields']>,
+  arg: bigint,
+): number {
   if (info.submap_idx !== 0) return -EINVAL;
   const features = [
     XENFEAT_memory_op_vnode_supported,

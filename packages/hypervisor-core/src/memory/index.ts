@@ -2,9 +2,9 @@
 export * from './descriptors.js';
 export * from './grant-mapping.js';
 export type * from './interfaces.js';
-export { memoryOp } from './memory-op.js';
-export { mmuUpdate } from './mmu-update.js';
-export { mmuextOp } from './mmuext-op.js';
+export { MEMORY_OPERATIONS, memoryOp } from './memory-op.js';
+export { MMU_OPERATIONS, mmuUpdate } from './mmu-update.js';
+export { MMUEXT_OPERATIONS, mmuextOp } from './mmuext-op.js';
 export { emulatePtWrite, ptWriteFrame } from './pt-write.js';
 export { PvMemory } from './pv-memory.js';
 export { checkTouchedFrames, type ExtraReferences, recountFrames } from './recount.js';

@@ -12,40 +12,28 @@ import {
   MACH2PHYS_VIRT_START,
   XENMAPSPACE_gmfn_foreign,
   XENMAPSPACE_gmfn_range,
-  XENMEM_acquire_resource,
-  XENMEM_add_to_physmap,
-  XENMEM_add_to_physmap_batch,
   XENMEM_claim_pages,
   XENMEM_current_reservation,
-  XENMEM_decrease_reservation,
   XENMEM_exchange,
-  XENMEM_get_pod_target,
-  XENMEM_get_sharing_freed_pages,
-  XENMEM_get_sharing_shared_pages,
   XENMEM_get_vnumainfo,
-  XENMEM_increase_reservation,
-  XENMEM_machine_memory_map,
-  XENMEM_machphys_mapping,
-  XENMEM_machphys_mfn_list,
   XENMEM_maximum_gpfn,
   XENMEM_maximum_ram_page,
   XENMEM_maximum_reservation,
-  XENMEM_memory_map,
-  XENMEM_populate_physmap,
   XENMEM_remove_from_physmap,
-  XENMEM_set_pod_target,
   XenAddToPhysmap,
   XenAddToPhysmapBatch,
   XenMachphysMapping,
   XenMachphysMfnList,
   XenMemAcquireResource,
   XenMemoryDomain,
+  XenMemoryExchange,
   XenMemoryMap,
   XenMemoryReservation,
   XenPodTarget,
   XenRemoveFromPhysmap,
   XenVnumaTopologyInfo,
 } from '@xenolith/xen-abi';
+import { Operations, plain, refused, refusedAfter } from '../operations.js';
 import { exchange } from './exchange.js';
 import { writeU32, writeU64 } from './guest-array.js';
 import type { GuestAccess, PvVcpu } from './interfaces.js';
@@ -58,7 +46,7 @@ const E820_SIZE = 20;
 const M2P_EXTENT = 512;
 
 /** Everything a handler of one sub-operation may need. */
-interface Call {
+interface MemoryCall {
   memory: PvMemory;
   vcpu: PvVcpu;
   guest: GuestAccess;
@@ -67,22 +55,22 @@ interface Call {
   arg: bigint;
 }
 
-type Handler = (call: Call) => number;
+type Handler = (call: MemoryCall) => number;
 
 /** The argument, copied: a view of `size` bytes or undefined (EFAULT). */
-function argument({ guest, arg }: Call, size: number): DataView | undefined {
+function argument({ guest, arg }: MemoryCall, size: number): DataView | undefined {
   const bytes = guest.copyFrom(arg, size);
   return bytes && new DataView(bytes.buffer, bytes.byteOffset, size);
 }
 
 /** 0 for the caller's own domain, −ESRCH, or −EPERM for another's. */
-function mayUse({ memory, vcpu }: Call, domid: number): number {
+function mayUse({ memory, vcpu }: MemoryCall, domid: number): number {
   if (memory.ownDomain(vcpu, domid) !== undefined) return 0;
   return memory.domains.exists(domid) ? -EPERM : -ESRCH;
 }
 
 /** A PV domain's frames are its own affair: Xen has no physmap to change. */
-function noPhysmap(call: Call, domid: number): number {
+function noPhysmap(call: MemoryCall, domid: number): number {
   const rc = mayUse(call, domid);
   return rc === 0 || (rc === -EPERM && call.memory.domains.byId(domid) !== undefined) ? -EACCES : rc;
 }
@@ -203,35 +191,45 @@ const acquireResource: Handler = (call) => {
   return isThere ? -EPERM : -ESRCH;
 };
 
-/** A sub-operation; `extents`: a start extent may be given with it. */
-interface Operation {
-  handler: Handler;
-  extents?: true;
-}
+/** memory_op of an unprivileged PV domain. */
+export const MEMORY_OPERATIONS = new Operations<MemoryCall, 'XENMEM_'>('XENMEM_', {
+  increase_reservation: plain(reservation, XenMemoryReservation),
+  decrease_reservation: plain(reservation, XenMemoryReservation),
+  populate_physmap: plain(reservation, XenMemoryReservation),
+  exchange: plain(({ memory, vcpu, guest, arg }) => exchange(memory, vcpu, guest, arg), XenMemoryExchange),
+  maximum_ram_page: plain(({ memory }) => memory.machine.frames),
+  current_reservation: plain(query, XenMemoryDomain),
+  maximum_reservation: plain(query, XenMemoryDomain),
+  maximum_gpfn: plain(query, XenMemoryDomain),
+  memory_map: plain(memoryMap, XenMemoryMap),
+  machine_memory_map: refused(EPERM, 'domU'),
+  machphys_mapping: plain(machphysMapping),
+  machphys_mfn_list: plain(machphysMfnList, XenMachphysMfnList),
+  add_to_physmap: refusedAfter(EACCES, 'domU', plain(addToPhysmap, XenAddToPhysmap)),
+  add_to_physmap_batch: refusedAfter(EACCES, 'domU', plain(addToPhysmapBatch, XenAddToPhysmapBatch)),
+  remove_from_physmap: refusedAfter(EACCES, 'domU', plain(removeFromPhysmap, XenRemoveFromPhysmap)),
+  set_pod_target: refusedAfter(EINVAL, 'domU', plain(podTarget, XenPodTarget)),
+  get_pod_target: refusedAfter(EINVAL, 'domU', plain(podTarget, XenPodTarget)),
+  get_sharing_freed_pages: plain(() => 0),
+  get_sharing_shared_pages: plain(() => 0),
+  claim_pages: refusedAfter(EPERM, 'domU', plain(claimPages, XenMemoryReservation)),
+  get_vnumainfo: refusedAfter(EOPNOTSUPP, 'domU', plain(vnumaInfo, XenVnumaTopologyInfo)),
+  acquire_resource: refusedAfter(EPERM, 'domU', plain(acquireResource, XenMemAcquireResource)),
+  set_memory_map: refused(ENOSYS, 'everybody'),
+  machphys_compat_mfn_list: refused(ENOSYS, 'everybody'),
+  reserved_device_memory_map: refused(ENOSYS, 'everybody'),
+});
 
-const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operation>([
-  [XENMEM_increase_reservation, { handler: reservation, extents: true }],
-  [XENMEM_decrease_reservation, { handler: reservation, extents: true }],
-  [XENMEM_populate_physmap, { handler: reservation, extents: true }],
-  [XENMEM_exchange, { handler: ({ memory, vcpu, guest, arg }) => exchange(memory, vcpu, guest, arg) }],
-  [XENMEM_maximum_ram_page, { handler: ({ memory }) => memory.machine.frames }],
-  [XENMEM_current_reservation, { handler: query }],
-  [XENMEM_maximum_reservation, { handler: query }],
-  [XENMEM_maximum_gpfn, { handler: query }],
-  [XENMEM_memory_map, { handler: memoryMap, extents: true }],
-  [XENMEM_machine_memory_map, { handler: () => -EPERM, extents: true }],
-  [XENMEM_machphys_mapping, { handler: machphysMapping, extents: true }],
-  [XENMEM_machphys_mfn_list, { handler: machphysMfnList, extents: true }],
-  [XENMEM_add_to_physmap, { handler: addToPhysmap, extents: true }],
-  [XENMEM_add_to_physmap_batch, { handler: addToPhysmapBatch, extents: true }],
-  [XENMEM_remove_from_physmap, { handler: removeFromPhysmap }],
-  [XENMEM_set_pod_target, { handler: podTarget, extents: true }],
-  [XENMEM_get_pod_target, { handler: podTarget, extents: true }],
-  [XENMEM_get_sharing_freed_pages, { handler: () => 0, extents: true }],
-  [XENMEM_get_sharing_shared_pages, { handler: () => 0, extents: true }],
-  [XENMEM_claim_pages, { handler: claimPages }],
-  [XENMEM_get_vnumainfo, { handler: vnumaInfo }],
-  [XENMEM_acquire_resource, { handler: acquireResource, extents: true }],
+/** Sub-operations that know nothing of a start extent. */
+const WITHOUT_EXTENTS: ReadonlySet<number> = new Set([
+  XENMEM_exchange,
+  XENMEM_maximum_ram_page,
+  XENMEM_current_reservation,
+  XENMEM_maximum_reservation,
+  XENMEM_maximum_gpfn,
+  XENMEM_remove_from_physmap,
+  XENMEM_claim_pages,
+  XENMEM_get_vnumainfo,
 ]);
 
 /**
@@ -247,11 +245,6 @@ export function memoryOp(
 ): number {
   const op = Number(command & 0x3fn);
   const start = Number(BigInt.asUintN(32, command >> BigInt(EXTENT_SHIFT)));
-  const operation = OPERATIONS.get(op);
-  if (operation === undefined) {
-    memory.refused(`memory_op ${op} is not implemented`);
-    return -ENOSYS;
-  }
-  if (start !== 0 && operation.extents === undefined) return -EINVAL;
-  return operation.handler({ memory, vcpu, guest, op, start, arg });
+  if (start !== 0 && WITHOUT_EXTENTS.has(op)) return -EINVAL;
+  return Number(MEMORY_OPERATIONS.make(op, { memory, vcpu, guest, op, start, arg }, arg));
 }

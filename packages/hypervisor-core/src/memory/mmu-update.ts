@@ -1,17 +1,6 @@
 import { FrameType } from '@xenolith/mmu/frames';
-import {
-  DOMID_IO,
-  EFAULT,
-  EINVAL,
-  ENOSYS,
-  EPERM,
-  ESRCH,
-  MMU_MACHPHYS_UPDATE,
-  MMU_NORMAL_PT_UPDATE,
-  MMU_PT_UPDATE_NO_TRANSLATE,
-  MMU_PT_UPDATE_PRESERVE_AD,
-  MmuUpdate,
-} from '@xenolith/xen-abi';
+import { DOMID_IO, EFAULT, EINVAL, EPERM, ESRCH, MmuUpdate } from '@xenolith/xen-abi';
+import { Operations, plain, type Row } from '../operations.js';
 import { asWords, isGuestRange, readU32, writeU32 } from './guest-array.js';
 import type { GuestAccess, PvVcpu } from './interfaces.js';
 import type { PvMemory } from './pv-memory.js';
@@ -57,6 +46,17 @@ export function mmuUpdate(
   const pageOwner = memory.pageOwner(vcpu, foreign & 0xffff);
   if (pageOwner < 0) return finish(pageOwner, 0);
 
+  const call: UpdateCall = {
+    memory,
+    guest,
+    self,
+    tableOwner,
+    pageOwner,
+    ptrLo: 0,
+    ptrHi: 0,
+    valLo: 0,
+    valHi: 0,
+  };
   memory.startWork();
   let rc = 0;
   let i = 0;
@@ -80,16 +80,11 @@ export function mmuUpdate(
         break;
       }
       const at = k * REQUEST_WORDS;
-      rc = oneRequest(
-        memory,
-        self,
-        tableOwner,
-        pageOwner,
-        words[at + PTR],
-        words[at + PTR + 1],
-        words[at + VAL],
-        words[at + VAL + 1],
-      );
+      call.ptrLo = words[at + PTR];
+      call.ptrHi = words[at + PTR + 1];
+      call.valLo = words[at + VAL];
+      call.valHi = words[at + VAL + 1];
+      rc = Number(MMU_OPERATIONS.make(call.ptrLo & 7, call, 0n));
       if (rc !== 0) break;
       i++;
     }
@@ -115,66 +110,55 @@ export function flushIfChanged(memory: PvMemory): void {
   memory.flushAll();
 }
 
-function oneRequest(
-  memory: PvMemory,
-  self: number,
-  tableOwner: number,
-  pageOwner: number,
-  ptrLo: number,
-  ptrHi: number,
-  valLo: number,
-  valHi: number,
-): number {
-  const command = ptrLo & 7;
-  // A machine address beyond 2^53 names no frame of ours; the number need not be exact.
-  const address = ptrHi * 2 ** 32 + (ptrLo >>> 0);
-  const mfn = Math.floor(address / 4096);
-  switch (command) {
-    case MMU_NORMAL_PT_UPDATE:
-    case MMU_PT_UPDATE_PRESERVE_AD:
-    case MMU_PT_UPDATE_NO_TRANSLATE:
-      if (pageOwner !== self && pageOwner !== DOMID_IO) return -EPERM;
-      if (tableOwner !== self) return -EPERM;
-      return updateEntry(
-        memory,
-        tableOwner,
-        pageOwner,
-        mfn,
-        ptrLo & 0xff8,
-        valLo,
-        valHi,
-        command === MMU_PT_UPDATE_PRESERVE_AD,
-      );
-    case MMU_MACHPHYS_UPDATE: {
-      if (tableOwner !== self) return -EPERM;
-      if (pageOwner !== self && pageOwner !== DOMID_IO) return -EPERM;
-      if (!memory.frames.getPage(mfn, pageOwner)) return -EINVAL;
-      memory.m2p.set(mfn, valLo, valHi);
-      memory.frames.putPage(mfn);
-      return 0;
-    }
-    default:
-      return -ENOSYS;
-  }
+/** One request of a call. The owners are reused for all requests; entries change with each. */
+interface UpdateCall {
+  readonly memory: PvMemory;
+  readonly guest: GuestAccess;
+  readonly self: number;
+  readonly tableOwner: number;
+  readonly pageOwner: number;
+  ptrLo: number;
+  ptrHi: number;
+  valLo: number;
+  valHi: number;
 }
 
+/** A machine address beyond 2^53 names no frame of ours; the number need not be exact. */
+const frameOf = ({ ptrLo, ptrHi }: UpdateCall): number =>
+  Math.floor((ptrHi * 2 ** 32 + (ptrLo >>> 0)) / 4096);
+
+/** An unprivileged domain updates its own tables, with its own frames. */
+const isAllowed = ({ self, tableOwner, pageOwner }: UpdateCall): boolean =>
+  tableOwner === self && (pageOwner === self || pageOwner === DOMID_IO);
+
+const entryUpdate = (keepAd: boolean): Row<UpdateCall> =>
+  plain((call) => (isAllowed(call) ? updateEntry(call, frameOf(call), keepAd) : -EPERM));
+
+export const MMU_OPERATIONS = new Operations<UpdateCall, 'MMU_'>('MMU_', {
+  NORMAL_PT_UPDATE: entryUpdate(false),
+  PT_UPDATE_PRESERVE_AD: entryUpdate(true),
+  // A PV domain's addresses are machine addresses: there is nothing to translate.
+  PT_UPDATE_NO_TRANSLATE: entryUpdate(false),
+  MACHPHYS_UPDATE: plain((call) => {
+    const { memory, pageOwner } = call;
+    if (!isAllowed(call)) return -EPERM;
+    const mfn = frameOf(call);
+    if (!memory.frames.getPage(mfn, pageOwner)) return -EINVAL;
+    memory.m2p.set(mfn, call.valLo, call.valHi);
+    memory.frames.putPage(mfn);
+    return 0;
+  }),
+});
+
 /** Writes 8 bytes at `offset` of a frame: an entry when it is a page table, plain memory when it is writable. */
-function updateEntry(
-  memory: PvMemory,
-  tableOwner: number,
-  pageOwner: number,
-  mfn: number,
-  offset: number,
-  valLo: number,
-  valHi: number,
-  keepAd: boolean,
-): number {
+function updateEntry(call: UpdateCall, mfn: number, keepAd: boolean): number {
+  const { memory, tableOwner, pageOwner, valLo, valHi } = call;
   const { frames, tables } = memory;
   if (!frames.getPage(mfn, tableOwner)) {
     memory.refused(`mmu_update of ${frames.describe(mfn)}`);
     return -EINVAL;
   }
-  const at = mfn * 1024 + offset / 4;
+  const at = mfn * 1024 + (call.ptrLo & 0xff8) / 4;
   const type = frames.type(mfn);
   let rc = -EINVAL;
   if (frames.isUsedAs(mfn, type) && type !== FrameType.writable) {

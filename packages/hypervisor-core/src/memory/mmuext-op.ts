@@ -1,34 +1,7 @@
 import { PAGE_SIZE } from '@xenolith/mmu';
 import { FrameType } from '@xenolith/mmu/frames';
-import {
-  EACCES,
-  EFAULT,
-  EINVAL,
-  ENOSYS,
-  EOPNOTSUPP,
-  EPERM,
-  MMUEXT_CLEAR_PAGE,
-  MMUEXT_COPY_PAGE,
-  MMUEXT_FLUSH_CACHE,
-  MMUEXT_FLUSH_CACHE_GLOBAL,
-  MMUEXT_INVLPG_ALL,
-  MMUEXT_INVLPG_LOCAL,
-  MMUEXT_INVLPG_MULTI,
-  MMUEXT_MARK_SUPER,
-  MMUEXT_NEW_BASEPTR,
-  MMUEXT_NEW_USER_BASEPTR,
-  MMUEXT_PIN_L1_TABLE,
-  MMUEXT_PIN_L2_TABLE,
-  MMUEXT_PIN_L3_TABLE,
-  MMUEXT_PIN_L4_TABLE,
-  MMUEXT_SET_LDT,
-  MMUEXT_TLB_FLUSH_ALL,
-  MMUEXT_TLB_FLUSH_LOCAL,
-  MMUEXT_TLB_FLUSH_MULTI,
-  MMUEXT_UNMARK_SUPER,
-  MMUEXT_UNPIN_TABLE,
-  MmuextOp,
-} from '@xenolith/xen-abi';
+import { EACCES, EFAULT, EINVAL, EOPNOTSUPP, EPERM, MmuextOp } from '@xenolith/xen-abi';
+import { Operations, plain, type Row, refused } from '../operations.js';
 import { checkVcpuMask } from './flush.js';
 import { asWords, isGuestRange, readU32, writeU32 } from './guest-array.js';
 import type { GuestAccess, PvVcpu } from './interfaces.js';
@@ -92,7 +65,8 @@ export function mmuextOp(
       break;
     }
     memory.tables.work++;
-    rc = oneOperation(memory, vcpu, guest, decode(asWords(bytes)));
+    const op = decode(asWords(bytes));
+    rc = Number(MMUEXT_OPERATIONS.make(op.cmd, { memory, vcpu, guest, op }, address));
     if (rc !== 0) break;
   }
   if (done !== 0n) writeU32(guest, done, before + i);
@@ -111,54 +85,58 @@ function decode(words: Uint32Array): Operation {
   };
 }
 
-function oneOperation(memory: PvMemory, vcpu: PvVcpu, guest: GuestAccess, op: Operation): number {
-  const self = vcpu.domain.domid;
-  switch (op.cmd) {
-    case MMUEXT_PIN_L1_TABLE:
-    case MMUEXT_PIN_L2_TABLE:
-    case MMUEXT_PIN_L3_TABLE:
-    case MMUEXT_PIN_L4_TABLE: {
-      const level = (op.cmd - MMUEXT_PIN_L1_TABLE + 1) as FrameType;
-      return memory.pin(op.arg1, self, level);
-    }
-    case MMUEXT_UNPIN_TABLE:
-      return memory.unpin(op.arg1, self);
-    case MMUEXT_NEW_BASEPTR:
-      // Frame 0 is nobody's: no guest may run without tables.
-      return op.arg1 === 0 ? -EINVAL : memory.setBase(vcpu, op.arg1);
-    case MMUEXT_NEW_USER_BASEPTR:
-      return memory.setUserBase(vcpu, op.arg1);
-    case MMUEXT_TLB_FLUSH_LOCAL:
-    case MMUEXT_TLB_FLUSH_ALL:
-      memory.flushAll();
-      return 0;
-    case MMUEXT_INVLPG_LOCAL:
-    case MMUEXT_INVLPG_ALL:
-      memory.tlb.flushPage(join(op.arg1Lo, op.arg1Hi));
-      return 0;
-    case MMUEXT_TLB_FLUSH_MULTI:
-    case MMUEXT_INVLPG_MULTI:
-      if (checkVcpuMask(vcpu, guest, join(op.arg2Lo, op.arg2Hi)) !== 0) return -EINVAL;
-      if (op.cmd === MMUEXT_TLB_FLUSH_MULTI) memory.flushAll();
-      else memory.tlb.flushPage(join(op.arg1Lo, op.arg1Hi));
-      return 0;
-    case MMUEXT_FLUSH_CACHE:
-      return -EACCES; // without a device there is nothing to be coherent with
-    case MMUEXT_FLUSH_CACHE_GLOBAL:
-      return -EINVAL;
-    case MMUEXT_SET_LDT:
-      return setLdt(memory, vcpu, join(op.arg1Lo, op.arg1Hi), op.arg2Lo);
-    case MMUEXT_CLEAR_PAGE:
-      return clearPage(memory, self, op.arg1);
-    case MMUEXT_COPY_PAGE:
-      return copyPage(memory, self, op.arg1, op.arg2);
-    case MMUEXT_MARK_SUPER:
-    case MMUEXT_UNMARK_SUPER:
-      return -EOPNOTSUPP;
-    default:
-      return -ENOSYS;
-  }
+/** One operation of a call, on frames of the caller. */
+interface MmuextCall {
+  readonly memory: PvMemory;
+  readonly vcpu: PvVcpu;
+  readonly guest: GuestAccess;
+  readonly op: Operation;
 }
+
+const pin = (level: FrameType): Row<MmuextCall> =>
+  plain(({ memory, vcpu, op }) => memory.pin(op.arg1, vcpu.domain.domid, level));
+
+const flushAll: Row<MmuextCall> = plain(({ memory }) => {
+  memory.flushAll();
+  return 0;
+});
+
+const flushPage: Row<MmuextCall> = plain(({ memory, op }) => {
+  memory.tlb.flushPage(join(op.arg1Lo, op.arg1Hi));
+  return 0;
+});
+
+/** On the vCPUs of a bitmap: one processor runs them all. */
+const ofVcpus = ({ handler }: Row<MmuextCall>): Row<MmuextCall> =>
+  plain((call, arg) => {
+    const { vcpu, guest, op } = call;
+    return checkVcpuMask(vcpu, guest, join(op.arg2Lo, op.arg2Hi)) === 0 ? handler(call, arg) : -EINVAL;
+  });
+
+export const MMUEXT_OPERATIONS = new Operations<MmuextCall, 'MMUEXT_'>('MMUEXT_', {
+  PIN_L1_TABLE: pin(FrameType.l1),
+  PIN_L2_TABLE: pin(FrameType.l2),
+  PIN_L3_TABLE: pin(FrameType.l3),
+  PIN_L4_TABLE: pin(FrameType.l4),
+  UNPIN_TABLE: plain(({ memory, vcpu, op }) => memory.unpin(op.arg1, vcpu.domain.domid)),
+  // Frame 0 is nobody's: no guest may run without tables.
+  NEW_BASEPTR: plain(({ memory, vcpu, op }) => (op.arg1 === 0 ? -EINVAL : memory.setBase(vcpu, op.arg1))),
+  NEW_USER_BASEPTR: plain(({ memory, vcpu, op }) => memory.setUserBase(vcpu, op.arg1)),
+  TLB_FLUSH_LOCAL: flushAll,
+  TLB_FLUSH_ALL: flushAll,
+  TLB_FLUSH_MULTI: ofVcpus(flushAll),
+  INVLPG_LOCAL: flushPage,
+  INVLPG_ALL: flushPage,
+  INVLPG_MULTI: ofVcpus(flushPage),
+  // Without a device there is nothing to be coherent with.
+  FLUSH_CACHE: refused(EACCES, 'domU'),
+  FLUSH_CACHE_GLOBAL: refused(EINVAL, 'domU'),
+  SET_LDT: plain(({ memory, vcpu, op }) => setLdt(memory, vcpu, join(op.arg1Lo, op.arg1Hi), op.arg2Lo)),
+  CLEAR_PAGE: plain(({ memory, vcpu, op }) => clearPage(memory, vcpu.domain.domid, op.arg1)),
+  COPY_PAGE: plain(({ memory, vcpu, op }) => copyPage(memory, vcpu.domain.domid, op.arg1, op.arg2)),
+  MARK_SUPER: refused(EOPNOTSUPP, 'everybody'),
+  UNMARK_SUPER: refused(EOPNOTSUPP, 'everybody'),
+});
 
 function clearPage(memory: PvMemory, self: number, mfn: number): number {
   const { frames } = memory;
