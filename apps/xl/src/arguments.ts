@@ -1,4 +1,5 @@
 import type { TraceClass } from '@xenolith/host-interface';
+import type { SchedulerName } from '@xenolith/hypervisor-core';
 import { InvalidArgumentError } from 'commander';
 
 /** A whole number in a range, for commander. */
@@ -30,6 +31,8 @@ export function address(text: string): bigint {
   }
   return BigInt(text);
 }
+
+export const SCHEDULERS = ['rr', 'credit', 'null'] as const satisfies SchedulerName[];
 
 export const TRACE_CLASSES = [
   'hypercall',

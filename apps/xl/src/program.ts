@@ -1,5 +1,13 @@
 import { Command, Option } from 'commander';
-import { address, hexBytes, seconds, TRACE_CLASSES, traceClasses, wholeNumber } from './arguments.js';
+import {
+  address,
+  hexBytes,
+  SCHEDULERS,
+  seconds,
+  TRACE_CLASSES,
+  traceClasses,
+  wholeNumber,
+} from './arguments.js';
 import { EXIT_STATUS_HELP } from './exit-status.js';
 import { version } from './version.js';
 
@@ -26,6 +34,20 @@ function addRunOptions(command: Command, memory: number): Command {
         .choices(['real', 'paced', 'virtual'])
         .default('real'),
     )
+    .addOption(
+      new Option(
+        '--sched <scheduler>',
+        'rr: vCPUs take turns; credit: by weight and cap; null: whoever runs is not disturbed',
+      )
+        .choices(SCHEDULERS)
+        .default('rr'),
+    )
+    .option(
+      '--weight <N>',
+      'share of the processor, for --sched credit (default: 256)',
+      wholeNumber(1, 65535),
+    )
+    .option('--cap <percent>', 'limit of the processor, for --sched credit; 0: none', wholeNumber(0, 12800))
     .option('-t, --timeout <seconds>', 'stop after so much real time, with exit status 4', seconds)
     .addOption(
       new Option('--on-reboot <action>', 'what happens when the guest reboots')

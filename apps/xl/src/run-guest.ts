@@ -1,7 +1,7 @@
 import { fstatSync, readFileSync } from 'node:fs';
 import { createHost, type DomainConfig, type DomainResult, type Host } from '@xenolith/host';
 import type { Logger, LogLevel, TraceClass, TraceSink } from '@xenolith/host-interface';
-import type { ClockMode } from '@xenolith/hypervisor-core';
+import type { ClockMode, SchedulerName } from '@xenolith/hypervisor-core';
 import { crashText } from './crash-text.js';
 import { nodeEventLoop } from './event-loop.js';
 import { ExitStatus } from './exit-status.js';
@@ -15,6 +15,9 @@ export interface RunOptions {
   vcpus: number;
   name: string;
   clock: ClockMode;
+  sched: SchedulerName;
+  weight?: number;
+  cap?: number;
   timeout?: number;
   onReboot: 'restart' | 'destroy';
   trace?: ReadonlySet<TraceClass>;
@@ -52,6 +55,7 @@ export async function runGuest(input: GuestInput, options: RunOptions): Promise<
   host = await createHost({
     memoryMiB: options.memory,
     clock: options.clock,
+    scheduler: options.sched,
     eventLoop: nodeEventLoop,
     log: logger(options.log, (line) => terminal.say(line)),
     statistics: options.stats ?? false,
@@ -62,6 +66,8 @@ export async function runGuest(input: GuestInput, options: RunOptions): Promise<
     name: options.name,
     memoryMiB: options.memory,
     vcpus: options.vcpus,
+    ...(options.weight !== undefined && { weight: options.weight }),
+    ...(options.cap !== undefined && { cap: options.cap }),
     onReboot: options.onReboot,
     onConsole: (bytes) => terminal.write(bytes),
     onConsoleRoom: () => terminal.resume(),

@@ -22,6 +22,12 @@ export interface DomainConfig {
   memoryMiB?: number;
   /** 1 … 128, default 1. */
   vcpus?: number;
+  /** Share of the processor under the scheduler `credit`, 1 … 65535, as `cpu_weight` of xl.cfg. Default 256. */
+  weight?: number;
+  /** Limit under the scheduler `credit`, in percent of a processor; 0, the default, is none. As `cap` of xl.cfg. */
+  cap?: number;
+  /** Highest event-channel port, as `max_event_channels` of xl.cfg. Default 1023. */
+  maxEventPort?: number;
   /** Default `guest`. */
   name?: string;
   /** Default: random, from the host's inputs. */
@@ -174,6 +180,9 @@ export class GuestDomain {
         // libxl gives a PV guest one range: xc_domain_set_memmap_limit.
         memoryMap: [{ address: 0n, size: BigInt(this.memoryMiB) << 20n, type: XEN_HVM_MEMMAP_TYPE_RAM }],
         cmdline: config.cmdline ?? '',
+        ...(config.weight !== undefined && { weight: config.weight }),
+        ...(config.cap !== undefined && { cap: config.cap }),
+        ...(config.maxEventPort !== undefined && { maxEventPort: config.maxEventPort }),
         ...(config.ramdisk && { ramdisk: config.ramdisk }),
         ...(config.onConsoleIo && { consoleIo: (bytes: Uint8Array) => config.onConsoleIo?.(bytes) }),
       },

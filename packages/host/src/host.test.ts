@@ -135,12 +135,37 @@ describe('a host', () => {
     expect(await guest.ended).toMatchObject({ reason: 'destroyed' });
   });
 
+  it('shares the processor among guests by weight and cap, with the scheduler credit', async () => {
+    const host = await createHost({
+      memoryMiB: 32,
+      clock: 'virtual',
+      scheduler: 'credit',
+      interpreter: await interpreter,
+    });
+    const kernel = loadKernel(faultKernel);
+    const guests = [{ weight: 256 }, { weight: 512 }, { weight: 4096, cap: 25 }].map((share) =>
+      host.createDomain({ kernel, memoryMiB: 8, cmdline: 'spin', ...share }),
+    );
+    for (const guest of guests) guest.unpause();
+    const used = () => guests.map(({ domain }) => domain!.vcpus[0]!.retired);
+    // Until the capped guest has saved the credit that it may not use.
+    host.hypervisor.run(150_000_000);
+    const before = used();
+    host.hypervisor.run(300_000_000);
+    const shares = used().map((retired, n) => (retired - before[n]!) / 300_000_000);
+    [0.25, 0.5, 0.25].forEach((wanted, n) => {
+      expect(Math.abs(shares[n]! / wanted - 1), shares.join(' ')).toBeLessThan(0.05);
+    });
+  });
+
   it('refuses what it cannot do, and keeps nothing of it', async () => {
     const { host } = await create(demoKernel);
     const kernel = loadKernel(demoKernel);
     const make = (config: Partial<DomainConfig>) => () => host.createDomain({ kernel, ...config });
     expect(make({ memoryMiB: 64 })).toThrow(BadInputError);
     expect(make({ vcpus: 0 })).toThrow(BadInputError);
+    expect(make({ weight: 0 })).toThrow(BadInputError);
+    expect(make({ memoryMiB: 8, cap: 101 })).toThrow(BadInputError);
     expect(make({ memoryMiB: 8, cmdline: 'x'.repeat(2000) })).toThrow(BadInputError);
     expect(make({ memoryMiB: 8, uuid: 'no' })).toThrow(BadInputError);
     expect(make({ memoryMiB: 8, ramdisk: new Uint8Array(16 << 20) })).toThrow(BadInputError);

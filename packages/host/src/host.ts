@@ -6,7 +6,13 @@ import {
   noTrace,
   type TraceSink,
 } from '@xenolith/host-interface';
-import { type ClockMode, type Domain, Hypervisor, type Scheduler } from '@xenolith/hypervisor-core';
+import {
+  type ClockMode,
+  type Domain,
+  Hypervisor,
+  type Scheduler,
+  type SchedulerName,
+} from '@xenolith/hypervisor-core';
 import { MachineMemory } from '@xenolith/mmu';
 import { type EventLoop, LONGEST_SLEEP_MS, webEventLoop } from './event-loop.js';
 import { type DomainConfig, type DomainHost, GuestDomain } from './guest-domain.js';
@@ -25,8 +31,8 @@ export interface HostOptions {
   inputs?: HostInputs;
   /** Default: one that works everywhere. */
   eventLoop?: EventLoop;
-  /** Default: round robin. */
-  scheduler?: Scheduler;
+  /** `rr` (round robin, the default), `credit` (weights and caps), `null` (no preemption), or one of your own. */
+  scheduler?: SchedulerName | Scheduler;
   trace?: TraceSink;
   log?: Logger;
   /** Count exits and hypercalls (`host.statistics`); costs something at each hypercall. */

@@ -22,7 +22,8 @@ import { VcpuInfoFields } from './domain/vcpu-info.js';
 import { grantMapper, grantMemory } from './grants/grant-glue.js';
 import { CurrentGuestAccess } from './guest-access.js';
 import { type DomainLookup, PvMemory } from './memory/index.js';
-import { RoundRobinScheduler, type Scheduler } from './sched/scheduler.js';
+import { createScheduler, type SchedulerName } from './sched/index.js';
+import type { Scheduler } from './sched/scheduler.js';
 import { VcpuControl } from './sched/vcpu-control.js';
 import { type ClockMode, HostClock } from './time/clock.js';
 import { Completions } from './time/completions.js';
@@ -36,8 +37,8 @@ export interface HypervisorOptions {
   inputs: HostInputs;
   /** Default `virtual`. */
   clock?: ClockMode;
-  /** Default: round robin with slices of 1 ms. */
-  scheduler?: Scheduler;
+  /** One of ours by its name, or one of your own. Default `rr`: round robin with slices of 1 ms. */
+  scheduler?: SchedulerName | Scheduler;
   trace?: TraceSink;
   log?: Logger;
   /**
@@ -69,6 +70,9 @@ interface Zombie {
 }
 
 const MAX_BUDGET = 0x7fff_ffff;
+
+const earliest = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
 
 /** One host: its domains, and the loop that runs them. Domains are made by `createDomain` of `domain/create.ts`. */
 export class Hypervisor extends VcpuControl implements Running, DomainLookup {
@@ -123,7 +127,8 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
     const access = new CurrentGuestAccess(cpu);
     const clock = new HostClock(options.clock ?? 'virtual', inputs);
     const timers = new TimerQueue();
-    const scheduler = options.scheduler ?? new RoundRobinScheduler();
+    const { scheduler: chosen = 'rr' } = options;
+    const scheduler = typeof chosen === 'string' ? createScheduler(chosen) : chosen;
     const trace = options.trace ?? noTrace;
     const events = new EventChannels({
       notify: (domid, vcpu) => known().wake(domid, vcpu),
@@ -252,7 +257,7 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
       // Time stands still until the outside world has answered.
       if (this.completions.overdue) return { kind: 'idle', sleepNs: undefined };
       if (left <= 0) return { kind: 'busy' };
-      const vcpu = this.scheduler.pick();
+      const vcpu = this.scheduler.pick(this.clock.now);
       if (vcpu) {
         if (vcpu.runnable) left -= this.runSlice(vcpu, left);
         continue;
@@ -260,7 +265,7 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
       if (![...this.domains.values()].some((domain) => !domain.stopped)) return { kind: 'stopped' };
       // What native domains do in promises comes before time passes.
       if (this.nativeRan) return { kind: 'busy' };
-      const sleepNs = this.clock.idle(this.timers.next);
+      const sleepNs = this.clock.idle(earliest(this.timers.next, this.scheduler.heldUntil));
       if (sleepNs !== 0) return { kind: 'idle', sleepNs };
     }
   }
@@ -272,11 +277,11 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
     this.switchTo(vcpu);
     this.endSlice = this.yielded = false;
     const start = clock.now;
-    const end = start + Math.min(this.scheduler.sliceNs, limit);
+    const end = start + Math.min(this.scheduler.sliceNs(vcpu), limit);
     while (vcpu.runnable && !this.endSlice) {
       if ((timers.next ?? Number.POSITIVE_INFINITY) <= clock.now) timers.expire(clock.now);
       if (this.deferred.length > 0) this.drainDeferred();
-      if (clock.now >= end || !vcpu.runnable || this.completions.overdue) break;
+      if (clock.now >= end || this.endSlice || !vcpu.runnable || this.completions.overdue) break;
       prepareReturn(this, vcpu);
       if (!vcpu.runnable) break;
       const until = Math.min(end, timers.next ?? end);
@@ -285,8 +290,11 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
       this.account(vcpu, cpu.retired);
       this.leave(vcpu, exit);
     }
-    if (vcpu.runnable) this.scheduler.requeue(vcpu, this.yielded);
-    return Math.max(clock.now - start, 1);
+    const counted = clock.now - start;
+    // A slice costs the time that it took, which the wall clock knows better than the instructions do.
+    clock.beginSlice();
+    if (this.current === vcpu) this.scheduler.ran(vcpu, clock.now - start, this.yielded);
+    return Math.max(counted, 1);
   }
 
   /** For tests: does what the processor stopped for, as the main loop would. */

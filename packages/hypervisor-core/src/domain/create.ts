@@ -5,7 +5,7 @@ import type { Hypervisor } from '../hypervisor.js';
 import { Pit } from '../time/pit.js';
 import { updateWallclock } from '../time/time-records.js';
 import { destroyDomain } from './destroy.js';
-import { Domain, type DomainSettings } from './domain.js';
+import { Domain, type DomainSettings, MAX_WEIGHT } from './domain.js';
 import { NativeDomain, type NativeDomainSettings } from './native-domain.js';
 
 const MAX_VCPUS = 128;
@@ -32,6 +32,15 @@ export function createDomain(hv: Hypervisor, settings: DomainSettings): Domain {
   }
   if (!Number.isInteger(memoryPages) || memoryPages < 1) {
     throw new BadInputError(`A domain needs at least one page of memory, not ${memoryPages}.`);
+  }
+  const { weight = 1, cap = 0 } = settings;
+  if (!Number.isInteger(weight) || weight < 1 || weight > MAX_WEIGHT) {
+    throw new BadInputError(`A domain's weight is 1 to ${MAX_WEIGHT}, not ${weight}.`);
+  }
+  if (!Number.isInteger(cap) || cap < 0 || cap > vcpus * 100) {
+    throw new BadInputError(
+      `The cap of a domain with ${vcpus} vCPUs is 0 to ${vcpus * 100} percent, not ${cap}.`,
+    );
   }
   const domid = settings.domid ?? nextDomid(hv);
   if (domid < 0 || domid >= DOMID_FIRST_RESERVED || hv.exists(domid)) {

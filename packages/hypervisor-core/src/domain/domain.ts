@@ -46,11 +46,19 @@ export interface DomainSettings {
   memoryMap?: readonly MemoryRange[];
   /** Highest event-channel port. Default 1023. */
   maxEventPort?: number;
+  /** Share of the processor beside other domains, for the credit scheduler: 1 … 65535. Default 256. */
+  weight?: number;
+  /** Most that it may use, in percent of a physical processor; 0, the default, is no limit. For the credit scheduler. */
+  cap?: number;
   /** May use CONSOLEIO_write although it is no dom0 (a debug build of Xen allows it). */
   consoleIo?: (bytes: Uint8Array) => void;
   /** Bytes waiting for CONSOLEIO_read, at most `max`. */
   consoleIn?: (max: number) => Uint8Array;
 }
+
+/** Xen's CSCHED_DEFAULT_WEIGHT. */
+const DEFAULT_WEIGHT = 256;
+export const MAX_WEIGHT = 65535;
 
 /** One PV domain. */
 export class Domain implements PvDomain {
@@ -73,6 +81,8 @@ export class Domain implements PvDomain {
   /** Last index written to RTC port 0x70. */
   cmosIndex = 0;
   pciAddress = 0;
+  readonly weight: number;
+  readonly cap: number;
   readonly watchdogs: (Timer | undefined)[] = [undefined, undefined];
   /** Offset of the domain's wall clock to the host's, in seconds. */
   timeOffset = 0;
@@ -83,6 +93,8 @@ export class Domain implements PvDomain {
     readonly pit: Pit,
     private readonly onCrash: (domain: Domain, reason: string) => void,
   ) {
+    this.weight = settings.weight ?? DEFAULT_WEIGHT;
+    this.cap = settings.cap ?? 0;
     for (let id = 0; id < settings.vcpus; id++) this.vcpus.push(new Vcpu(this, id));
   }
 

@@ -1,45 +1,24 @@
 import type { Vcpu } from '../domain/vcpu.js';
 
-/** Which vCPU runs next, and for how long. Plug-ins implement this; the hypervisor tells them what happens. */
+/**
+ * Which vCPU runs next on the one physical processor, and for how long. Plug-ins implement this; the hypervisor tells
+ * them what happens. Times are nanoseconds of system time.
+ */
 export interface Scheduler {
-  /** `vcpu` became runnable. */
-  wake(vcpu: Vcpu): void;
+  /** `vcpu` became runnable. @returns whether it should run at once, though the running one's slice is not over */
+  wake(vcpu: Vcpu): boolean;
   /** `vcpu` blocked, went down or was paused. */
   sleep(vcpu: Vcpu): void;
-  /** The slice of `vcpu` ended while it could still run. `yielded`: it asked for it. */
-  requeue(vcpu: Vcpu, yielded: boolean): void;
   /** Takes the vCPU that runs next out of the queue, or undefined. */
-  pick(): Vcpu | undefined;
+  pick(now: number): Vcpu | undefined;
+  /** How long the vCPU that was picked may run. */
+  sliceNs(vcpu: Vcpu): number;
+  /** The picked vCPU ran for `ns`; if it still can, it waits again. `yielded`: it gave up the rest of its slice. */
+  ran(vcpu: Vcpu, ns: number, yielded: boolean): void;
+  /** `vcpu` is gone for good. */
+  remove(vcpu: Vcpu): void;
   /** Whether anybody waits. */
   readonly waiting: boolean;
-  /** Length of a slice in nanoseconds of system time. */
-  readonly sliceNs: number;
-}
-
-/** Round robin: every runnable vCPU in turn, all slices alike. */
-export class RoundRobinScheduler implements Scheduler {
-  private readonly queue: Vcpu[] = [];
-
-  constructor(readonly sliceNs = 1_000_000) {}
-
-  wake(vcpu: Vcpu): void {
-    if (!this.queue.includes(vcpu)) this.queue.push(vcpu);
-  }
-
-  sleep(vcpu: Vcpu): void {
-    const i = this.queue.indexOf(vcpu);
-    if (i >= 0) this.queue.splice(i, 1);
-  }
-
-  requeue(vcpu: Vcpu): void {
-    this.wake(vcpu);
-  }
-
-  pick(): Vcpu | undefined {
-    return this.queue.shift();
-  }
-
-  get waiting(): boolean {
-    return this.queue.length > 0;
-  }
+  /** When all who wait are held back: the time at which `pick` finds somebody again. */
+  readonly heldUntil: number | undefined;
 }

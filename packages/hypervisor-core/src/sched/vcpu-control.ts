@@ -77,7 +77,7 @@ export class VcpuControl {
     if (vcpu.runnable) {
       if (vcpu.runstate.state === RUNSTATE.running && vcpu === this.current) return;
       vcpu.runstate.change(RUNSTATE.runnable, clock.now);
-      scheduler.wake(vcpu);
+      if (scheduler.wake(vcpu)) this.endSlice = true;
     } else {
       vcpu.runstate.change(
         vcpu.initialised && !vcpu.down && vcpu.blocked ? RUNSTATE.blocked : RUNSTATE.offline,
@@ -109,8 +109,9 @@ export class VcpuControl {
     }
   }
 
-  /** Forgets the running vCPU, whose domain goes. */
+  /** Forgets a vCPU, whose domain goes. */
   drop(vcpu: Vcpu): void {
+    this.parts.scheduler.remove(vcpu);
     if (this.current !== vcpu) return;
     this.current = undefined;
     this.parts.spaces.current = undefined;
