@@ -45,6 +45,8 @@ describe('crash reports', () => {
   const crash: CrashReport = {
     reason: 'no handler for #UD at ffffffff80001000',
     vcpu: 0,
+    state: 'running',
+    others: [],
     gpr: Array.from({ length: 16 }, (_, i) => BigInt(i) << 60n),
     rip: 0xffff_ffff_8000_1000n,
     rflags: 0x246n,
@@ -78,6 +80,23 @@ describe('crash reports', () => {
     ]) {
       expect(text).toContain(part);
     }
+  });
+
+  it('say the same of every vCPU, the one that crashed first', () => {
+    const { others: _, reason: __, ...other } = { ...crash, vcpu: 0, state: 'blocked' as const };
+    const text = crashText({
+      reason: 'crash',
+      code: 3,
+      restarts: 0,
+      crash: { ...crash, vcpu: 1, others: [other, { ...other, vcpu: 2, kernelMode: false, state: 'down' }] },
+    });
+    expect(text.match(/^ {2}vCPU .*$/gm)).toEqual([
+      '  vCPU 1 in kernel mode',
+      '  vCPU 0 in kernel mode, blocked',
+      '  vCPU 2 in user mode, down',
+    ]);
+    expect(text.match(/^ {2}rip /gm)).toHaveLength(3);
+    expect(text.match(/Last hypercalls/g)).toHaveLength(3);
   });
 
   it('do without what is not known', () => {

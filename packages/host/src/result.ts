@@ -26,7 +26,7 @@ export interface DomainResult {
   readonly code: number;
   /** Times that it was started again after a reboot. */
   readonly restarts: number;
-  /** For `crash`, when a vCPU of the guest was running. */
+  /** For `crash` and `watchdog`: what its vCPUs did. */
   readonly crash?: CrashReport;
 }
 

@@ -10,7 +10,7 @@ import {
   type TraceSink,
 } from '@xenolith/host-interface';
 import type { MachineMemory } from '@xenolith/mmu';
-import { SHUTDOWN_crash } from '@xenolith/xen-abi';
+import { SHUTDOWN_crash, SHUTDOWN_watchdog } from '@xenolith/xen-abi';
 import { Checks } from './checks.js';
 import { AddressSpaces } from './domain/address-spaces.js';
 import { reportCrash } from './domain/crash-report.js';
@@ -70,6 +70,8 @@ interface Zombie {
 }
 
 const MAX_BUDGET = 0x7fff_ffff;
+/** What a jump of an idle clock to its next timer counts against a budget: ticks that wake nobody must not hold the host. */
+const JUMP_COST = 10;
 
 const earliest = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
@@ -214,12 +216,13 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
     if (domain.shuttingDown) return;
     domain.shuttingDown = true;
     const { current } = this;
-    if (domain.shutdownCode === SHUTDOWN_crash && current?.domain === domain) {
-      domain.crashReport ??= reportCrash(this, current, 'it asked for it, as after a panic');
+    if (domain.shutdownCode === SHUTDOWN_crash || domain.shutdownCode === SHUTDOWN_watchdog) {
+      domain.crashReport ??= reportCrash(this, domain, current, 'it asked for it, as after a panic');
     }
     for (const vcpu of domain.vcpus) this.refresh(vcpu);
     if (this.trace.wants('sched')) {
-      this.trace.emit({ class: 'sched', domid: domain.domid, vcpu: 0, name: 'shutdown', args: { reason } });
+      const vcpu = current?.domain === domain ? current.vcpuId : 0;
+      this.trace.emit({ class: 'sched', domid: domain.domid, vcpu, name: 'shutdown', args: { reason } });
     }
     const code = domain.shutdownCode;
     this.defer(() => this.options.onShutdown?.(domain, code));
@@ -229,8 +232,7 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
   crashDomain(domain: Domain, reason: string): void {
     if (domain.shuttingDown) return;
     this.log.log('error', 'domain', `Domain ${domain.domid} crashed: ${reason}.`);
-    const { current } = this;
-    if (current?.domain === domain) domain.crashReport = reportCrash(this, current, reason);
+    domain.crashReport = reportCrash(this, domain, this.current, reason);
     this.shutdownDomain(domain, SHUTDOWN_crash);
   }
 
@@ -267,6 +269,7 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
       if (this.nativeRan) return { kind: 'busy' };
       const sleepNs = this.clock.idle(earliest(this.timers.next, this.scheduler.heldUntil));
       if (sleepNs !== 0) return { kind: 'idle', sleepNs };
+      left -= JUMP_COST;
     }
   }
 
@@ -290,6 +293,7 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
       this.account(vcpu, cpu.retired);
       this.leave(vcpu, exit);
     }
+    if (!vcpu.runnable) this.suspendPeriodic(vcpu);
     const counted = clock.now - start;
     // A slice costs the time that it took, which the wall clock knows better than the instructions do.
     clock.beginSlice();

@@ -1,11 +1,12 @@
 export { createDomain, createNativeDomain } from './domain/create.js';
 export { destroyDomain } from './domain/destroy.js';
-export type { CrashReport, Domain, DomainSettings } from './domain/domain.js';
+export type { CrashReport, Domain, DomainSettings, VcpuReport } from './domain/domain.js';
 export { fillHypercallPage } from './domain/hypercall-page.js';
+export type { InitialRegisters } from './domain/initial-registers.js';
 export type { NativeDomain, NativeDomainSettings } from './domain/native-domain.js';
 export type { RecentEvent } from './domain/recent.js';
 export { type GuestContext, setInfoGuest } from './domain/set-info-guest.js';
-export type { InitialRegisters, Vcpu } from './domain/vcpu.js';
+export type { Vcpu } from './domain/vcpu.js';
 export { firstArgument, HYPERCALLS, type Hypercall } from './hypercalls/table.js';
 export { type HostStatus, Hypervisor, type HypervisorOptions } from './hypervisor.js';
 export type { MemoryRange, PvMemory } from './memory/index.js';

@@ -1,13 +1,55 @@
 import { SEG } from '../arch/x86.js';
-import type { CrashReport } from './domain.js';
+import type { CrashReport, Domain, VcpuReport, VcpuState } from './domain.js';
+import { loadInitialRegisters } from './initial-registers.js';
 import type { Running } from './running.js';
 import type { Vcpu } from './vcpu.js';
 
 const CODE_BYTES = 15;
 const STACK_WORDS = 16;
 
-/** What the running vCPU looks like at the moment of its domain's crash. */
-export function reportCrash(run: Running, vcpu: Vcpu, reason: string): CrashReport {
+/** All vCPUs of a domain at the moment of its crash. @param current the vCPU whose registers are in the processor */
+export function reportCrash(
+  run: Running,
+  domain: Domain,
+  current: Vcpu | undefined,
+  reason: string,
+): CrashReport | undefined {
+  const known = domain.vcpus.filter((vcpu) => vcpu.initialised);
+  const first = known.find((vcpu) => vcpu === current) ?? known[0];
+  if (!first) return undefined;
+  const report = (vcpu: Vcpu) =>
+    vcpu === current ? reportVcpu(run, vcpu, stateOf(vcpu, true)) : reportSaved(run, vcpu, current);
+  const others = known.filter((vcpu) => vcpu !== first);
+  return { ...report(first), reason, others: others.map(report) };
+}
+
+function stateOf(vcpu: Vcpu, current: boolean): VcpuState {
+  if (vcpu.down) return 'down';
+  if (vcpu.blocked) return 'blocked';
+  return current ? 'running' : 'runnable';
+}
+
+/** Takes the processor for a vCPU that is not the running one, and gives it back. */
+function reportSaved(run: Running, vcpu: Vcpu, current: Vcpu | undefined): VcpuReport {
+  const { cpu, spaces } = run;
+  const { initial, saved } = vcpu;
+  const before = new Uint8Array(cpu.stateSize);
+  cpu.saveState(before);
+  if (initial) loadInitialRegisters(cpu, initial);
+  else if (saved) cpu.loadState(saved);
+  cpu.setDomain(vcpu.domain.domid);
+  spaces.activate(vcpu);
+  const report = reportVcpu(run, vcpu, stateOf(vcpu, false));
+  cpu.loadState(before);
+  if (current) {
+    cpu.setDomain(current.domain.domid);
+    spaces.activate(current);
+  } else spaces.current = undefined;
+  return report;
+}
+
+/** The vCPU whose registers are in the processor. */
+function reportVcpu(run: Running, vcpu: Vcpu, state: VcpuState): VcpuReport {
   const { regs } = run.cpu;
   const code: number[] = [];
   for (let i = 0; i < CODE_BYTES; i++) {
@@ -22,8 +64,8 @@ export function reportCrash(run: Running, vcpu: Vcpu, reason: string): CrashRepo
     stack.push(word);
   }
   return {
-    reason,
     vcpu: vcpu.vcpuId,
+    state,
     gpr: [...regs.gpr],
     rip: regs.rip,
     rflags: regs.rflags,

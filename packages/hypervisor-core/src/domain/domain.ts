@@ -6,10 +6,10 @@ import type { Timer } from '../time/timers.js';
 import type { RecentEvent } from './recent.js';
 import { Vcpu } from './vcpu.js';
 
-/** Registers and recent events of the vCPU that was running when its domain crashed. */
-export interface CrashReport {
-  reason: string;
+/** Registers and recent events of one vCPU of a domain that crashed. */
+export interface VcpuReport {
   vcpu: number;
+  state: VcpuState;
   /** rax rcx rdx rbx rsp rbp rsi rdi r8…r15 */
   gpr: bigint[];
   rip: bigint;
@@ -27,6 +27,16 @@ export interface CrashReport {
   /** Top of the stack, up to 16 words. */
   stack: bigint[];
   recent: RecentEvent[];
+}
+
+/** Whether a vCPU was running, could have, waited for an event, or was not up. */
+export type VcpuState = 'running' | 'runnable' | 'blocked' | 'down';
+
+/** What is known of a domain that crashed: the vCPU that was running (or the first one), and why. */
+export interface CrashReport extends VcpuReport {
+  reason: string;
+  /** Its other vCPUs that were initialised, by number. */
+  others: VcpuReport[];
 }
 
 /** Settings of a new domain. */

@@ -3,6 +3,7 @@ import type { PvVcpu } from '../memory/interfaces.js';
 import { Runstate } from '../sched/runstate.js';
 import type { Timer } from '../time/timers.js';
 import type { Domain } from './domain.js';
+import type { InitialRegisters } from './initial-registers.js';
 import { RecentEvents } from './recent.js';
 import { TrapTable } from './trap-table.js';
 
@@ -19,20 +20,6 @@ const noCallback = (): Callback => ({ address: 0n, masksEvents: false });
 export interface AsidSlot {
   id: number;
   round: number;
-}
-
-/** Initial registers of a vCPU, as `VCPUOP_initialise` or the domain builder give them. */
-export interface InitialRegisters {
-  /** rax rcx rdx rbx rsp rbp rsi rdi r8…r15 */
-  readonly gpr: readonly bigint[];
-  readonly rip: bigint;
-  readonly rflags: bigint;
-  /** ES CS SS DS FS GS */
-  readonly selectors: readonly number[];
-  readonly fsBase: bigint;
-  readonly gsBase: bigint;
-  /** FXSAVE image of 512 bytes when VGCF_I387_VALID was set. */
-  readonly fpu?: Uint8Array;
 }
 
 /** One virtual processor of a PV domain. While it is the running one its registers are in the processor, not here. */

@@ -70,10 +70,11 @@ export const VCPU_OPERATIONS = new Operations<VcpuCall, 'VCPUOP_'>('VCPUOP_', {
   register_vcpu_info: taking(VcpuRegisterVcpuInfo, registerVcpuInfo),
   register_runstate_memory_area: taking(
     VcpuRegisterRunstateMemoryArea,
-    ({ guest, hv, target }, { addr: { v: address } }) => {
+    ({ guest, hv, target, vcpu }, { addr: { v: address } }) => {
       if (!guest.inRange(address, 1)) return -EFAULT;
       target.runstateArea = address;
-      if (address !== 0n) guest.copyTo(address, hv.runstateBytes(target));
+      const upTo = target === vcpu ? target.runstate.since : hv.clock.now;
+      if (address !== 0n) guest.copyTo(address, hv.runstateBytes(target, upTo));
       return 0;
     },
   ),

@@ -3,7 +3,8 @@ import type { EventChannels } from '@xenolith/event-channels';
 import { VcpuRunstateInfo, VIRQ_TIMER } from '@xenolith/xen-abi';
 import { CR0 } from '../arch/x86.js';
 import type { AddressSpaces } from '../domain/address-spaces.js';
-import type { InitialRegisters, Vcpu } from '../domain/vcpu.js';
+import { loadInitialRegisters } from '../domain/initial-registers.js';
+import type { Vcpu } from '../domain/vcpu.js';
 import type { CurrentGuestAccess } from '../guest-access.js';
 import type { PvMemory } from '../memory/index.js';
 import type { HostClock } from '../time/clock.js';
@@ -79,10 +80,8 @@ export class VcpuControl {
       vcpu.runstate.change(RUNSTATE.runnable, clock.now);
       if (scheduler.wake(vcpu)) this.endSlice = true;
     } else {
-      vcpu.runstate.change(
-        vcpu.initialised && !vcpu.down && vcpu.blocked ? RUNSTATE.blocked : RUNSTATE.offline,
-        clock.now,
-      );
+      // Blocked dominates (vcpu.h): also of a vCPU that is down or whose domain is paused.
+      vcpu.runstate.change(vcpu.blocked ? RUNSTATE.blocked : RUNSTATE.offline, clock.now);
       scheduler.sleep(vcpu);
     }
   }
@@ -97,8 +96,9 @@ export class VcpuControl {
       if (previous) this.switchFrom(previous);
       this.current = vcpu;
       cpu.setDomain(vcpu.domain.domid);
-      if (vcpu.initial) this.loadInitial(vcpu, vcpu.initial);
+      if (vcpu.initial) loadInitialRegisters(cpu, vcpu.initial);
       else if (vcpu.saved) cpu.loadState(vcpu.saved);
+      vcpu.initial = undefined;
       cpu.taskSwitched = (vcpu.cr0 & CR0.ts) !== 0n;
       spaces.activate(vcpu);
     }
@@ -118,36 +118,13 @@ export class VcpuControl {
   }
 
   private switchFrom(vcpu: Vcpu): void {
-    const { cpu, clock, timers } = this.parts;
+    const { cpu, clock } = this.parts;
+    if (vcpu.runstate.state === RUNSTATE.running) vcpu.runstate.change(RUNSTATE.runnable, clock.now);
+    this.suspendPeriodic(vcpu);
+    // The other vCPUs see there that it does not run: Linux does not spin for the holder of a lock that cannot go on.
+    this.updateAreas(vcpu);
     vcpu.saved ??= new Uint8Array(cpu.stateSize);
     cpu.saveState(vcpu.saved);
-    if (vcpu.runstate.state === RUNSTATE.running) vcpu.runstate.change(RUNSTATE.runnable, clock.now);
-    timers.cancel(vcpu.periodic);
-    vcpu.periodic = undefined;
-  }
-
-  private loadInitial(vcpu: Vcpu, initial: InitialRegisters): void {
-    const { cpu } = this.parts;
-    const { regs } = cpu;
-    vcpu.initial = undefined;
-    cpu.resetState();
-    initial.gpr.forEach((value, n) => {
-      regs.gpr[n] = value;
-    });
-    regs.rip = initial.rip;
-    regs.rflags = initial.rflags;
-    initial.selectors.forEach((value, n) => {
-      regs.selectors[n] = value;
-    });
-    regs.fsBase = initial.fsBase;
-    regs.gsBase = initial.gsBase;
-    regs.cpl = 3;
-    regs.long = true;
-    if (initial.fpu) {
-      // SSE state of the FXSAVE image: MXCSR at 24, XMM0–15 from 160.
-      regs.mxcsr = new DataView(initial.fpu.buffer, initial.fpu.byteOffset).getUint32(24, true);
-      regs.xmm.set(initial.fpu.subarray(160, 160 + 256));
-    }
   }
 
   // ── Timers ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -163,16 +140,24 @@ export class VcpuControl {
     vcpu.singleshot = undefined;
   }
 
-  /** @param period nanoseconds; 0 stops it. It ticks only while the vCPU runs. */
+  /**
+   * @param period nanoseconds; 0 stops it. It ticks while the vCPU runs; one that is set for a vCPU that waits ticks for it
+   * until it has run
+   */
   setPeriodic(vcpu: Vcpu, period: number): void {
-    this.parts.timers.cancel(vcpu.periodic);
-    vcpu.periodic = undefined;
+    this.suspendPeriodic(vcpu);
     vcpu.periodNs = period;
     this.periodicWork(vcpu);
   }
 
+  /** The vCPU leaves the processor, and its periodic timer stops until it comes back. */
+  suspendPeriodic(vcpu: Vcpu): void {
+    this.parts.timers.cancel(vcpu.periodic);
+    vcpu.periodic = undefined;
+  }
+
   private periodicWork(vcpu: Vcpu): void {
-    if (vcpu.periodNs === 0 || vcpu.runstate.state !== RUNSTATE.running) return;
+    if (vcpu.periodNs === 0) return;
     const { clock, timers } = this.parts;
     const { now } = clock;
     let next = vcpu.lastPeriodic + vcpu.periodNs;
@@ -191,11 +176,9 @@ export class VcpuControl {
 
   // ── What guests see ────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** A `vcpu_runstate_info` up to now. */
-  runstateBytes(vcpu: Vcpu): Uint8Array {
+  /** A `vcpu_runstate_info` with the times up to `now`. */
+  runstateBytes({ runstate }: Vcpu, now = this.parts.clock.now): Uint8Array {
     const info = VcpuRunstateInfo.create();
-    const { runstate } = vcpu;
-    const { now } = this.parts.clock;
     info.state = runstate.state;
     info.state_entry_time = BigInt(runstate.since);
     for (let n = 0; n < 4; n++) info.time.set(n, BigInt(runstate.total(n, now)));
@@ -207,12 +190,17 @@ export class VcpuControl {
     if (vcpu === this.current) this.updateAreas(vcpu);
   }
 
-  /** The runstate and time areas that the running vCPU registered, in its kernel's address space. */
+  /**
+   * The runstate and time areas that the vCPU in the processor registered, in its kernel's address space. The times are
+   * those at the last change of state: guests add what has passed since (`state_entry_time`) themselves.
+   */
   private updateAreas(vcpu: Vcpu): void {
     if (vcpu.runstateArea === 0n && !vcpu.timeAreaStale) return;
     const { access, memory, spaces } = this.parts;
     spaces.withKernelTables(vcpu, () => {
-      if (vcpu.runstateArea !== 0n) access.copyTo(vcpu.runstateArea, this.runstateBytes(vcpu));
+      if (vcpu.runstateArea !== 0n) {
+        access.copyTo(vcpu.runstateArea, this.runstateBytes(vcpu, vcpu.runstate.since));
+      }
       if (vcpu.timeAreaStale) updateTimeArea(memory.machine, access, vcpu);
     });
   }

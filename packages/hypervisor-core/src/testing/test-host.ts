@@ -34,8 +34,12 @@ export interface TestHost {
   frame(page: number): number;
   /** Makes the vCPU the running one, as the main loop does. */
   enter(vcpu?: Vcpu): void;
-  /** One hypercall by SYSCALL; the result as a signed number. */
+  /** One hypercall of vCPU 0 by SYSCALL; the result as a signed number. */
   hypercall(number: number, ...args: (number | bigint)[]): number;
+  /** The same of another vCPU. */
+  hypercallOf(vcpu: Vcpu, number: number, ...args: (number | bigint)[]): number;
+  /** Initialises another vCPU, on the tables of vCPU 0 and with the stack in page 14, and brings it up. */
+  start(id: number, rip: bigint): Vcpu;
   /** Writes u32 words or bigint u64 words at an address of the guest. */
   poke(address: bigint, ...words: (number | bigint)[]): void;
 }
@@ -91,8 +95,9 @@ export function testHost(
     at: (page, offset = 0) => BASE + BigInt(page * 4096 + offset),
     frame: (page) => domain.p2m[page]!,
     enter: (vcpu = domain.vcpus[0]!) => hv.switchTo(vcpu),
-    hypercall(number, ...args) {
-      host.enter();
+    hypercall: (number, ...args) => host.hypercallOf(domain.vcpus[0]!, number, ...args),
+    hypercallOf(vcpu, number, ...args) {
+      host.enter(vcpu);
       const { regs } = cpu;
       const { rip } = regs;
       regs.gpr[GPR.rax] = BigInt(number);
@@ -105,6 +110,16 @@ export function testHost(
       const result = Number(BigInt.asIntN(64, regs.gpr[GPR.rax]!));
       regs.rip = rip;
       return result;
+    },
+    start(id, rip) {
+      const vcpu = domain.vcpus[id]!;
+      context.flags = BigInt(VGCF_in_kernel | VGCF_online);
+      context.user_regs.rip = rip;
+      context.user_regs.rsp = BASE + 0xe000n + 0xff8n;
+      context.kernel_sp = BASE + 0xe000n + 0x800n;
+      const rc = setInfoGuest(hv, vcpu, context);
+      if (rc !== 0) throw new Error(`setInfoGuest: ${rc}`);
+      return vcpu;
     },
     poke(address, ...words) {
       host.enter();
