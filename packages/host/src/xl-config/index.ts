@@ -1,0 +1,3 @@
+export type { Position } from './scanner.js';
+export { parseXlSyntax, type XlSetting, type XlValue } from './syntax.js';
+export { parseXlConfig, type XlConfig } from './xl-config.js';
