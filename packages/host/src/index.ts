@@ -6,5 +6,14 @@ export { loadKernel } from './kernel.js';
 export { createNativeGuest, type NativeGuest } from './native-guest.js';
 export { buildPv, type PvDomain, type PvDomainConfig } from './pv-domain.js';
 export type { DomainResult, ShutdownReason } from './result.js';
+export { SHUTDOWN_ACTIONS, type ShutdownAction } from './shutdown-action.js';
 export { type ExitName, Statistics } from './statistics.js';
 export { XenstoreService } from './xenstore-service.js';
+export {
+  type Position,
+  parseXlConfig,
+  parseXlSyntax,
+  type XlConfig,
+  type XlSetting,
+  type XlValue,
+} from './xl-config/index.js';
