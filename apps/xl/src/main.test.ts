@@ -29,6 +29,7 @@ describe('the command line', () => {
       '--ramdisk <file>',
       '--memory <MiB>',
       '--vcpus <N>',
+      '--maxvcpus <N>',
       '--cmdline <string>',
       '--name <name>',
       '--clock <mode>',

@@ -24,7 +24,12 @@ Ctrl-] leaves a guest. Everything runs in this process: no root, no KVM, no Xen 
 function addRunOptions(command: Command, memory: number): Command {
   return command
     .option('-m, --memory <MiB>', 'memory of the guest', wholeNumber(1, 3900, 'MiB'), memory)
-    .option('-c, --vcpus <N>', 'virtual processors', wholeNumber(1, 128), 1)
+    .option('-c, --vcpus <N>', 'virtual processors that are online at the start', wholeNumber(1, 128), 1)
+    .option(
+      '--maxvcpus <N>',
+      'virtual processors that the guest can have (default: as --vcpus)',
+      wholeNumber(1, 128),
+    )
     .option('-n, --name <name>', 'name of the domain', 'guest')
     .addOption(
       new Option(

@@ -13,6 +13,7 @@ import { traceLine } from './trace-text.js';
 export interface RunOptions {
   memory: number;
   vcpus: number;
+  maxvcpus?: number;
   name: string;
   clock: ClockMode;
   sched: SchedulerName;
@@ -66,6 +67,7 @@ export async function runGuest(input: GuestInput, options: RunOptions): Promise<
     name: options.name,
     memoryMiB: options.memory,
     vcpus: options.vcpus,
+    ...(options.maxvcpus !== undefined && { maxVcpus: options.maxvcpus }),
     ...(options.weight !== undefined && { weight: options.weight }),
     ...(options.cap !== undefined && { cap: options.cap }),
     onReboot: options.onReboot,
@@ -87,7 +89,7 @@ export async function runGuest(input: GuestInput, options: RunOptions): Promise<
   status = guest.result ? statusOf(guest.result) : (status ?? ExitStatus.internalError);
   const last = lastWords(status, guest.result, options);
   if (last) terminal.say(`xenolith: ${last}`);
-  if (options.stats) terminal.say(statsText(host, elapsed));
+  if (options.stats) terminal.say(statsText(host, guest, elapsed));
   return status;
 }
 

@@ -1,9 +1,10 @@
-import type { Host } from '@xenolith/host';
+import type { GuestDomain, Host } from '@xenolith/host';
 
+const mostFirst = ([, a]: [string, number], [, b]: [string, number]): number => b - a;
 const grouped = (value: number): string => value.toLocaleString('en-US');
 
 /** What `--stats` prints. @param seconds real time that the guest ran */
-export function statsText(host: Host, seconds: number): string {
+export function statsText(host: Host, guest: GuestDomain, seconds: number): string {
   const { hypervisor, statistics } = host;
   const mips = hypervisor.retired / Math.max(seconds, 1e-9) / 1e6;
   const lines = [
@@ -11,17 +12,25 @@ export function statsText(host: Host, seconds: number): string {
     `speed         ${mips.toFixed(1)} MIPS`,
     `time          ${seconds.toFixed(3)} s real, ${(hypervisor.clock.now / 1e9).toFixed(3)} s in the guest`,
   ];
+  const vcpus = guest.vcpuInstructions;
+  if (vcpus.length > 1)
+    lines.push(
+      section(
+        'by vCPU',
+        vcpus.map((count, id) => [`vCPU ${id}`, count]),
+      ),
+    );
   if (statistics) {
     lines.push(
-      section('exits', Object.entries(statistics.exits)),
-      section('hypercalls', [...statistics.hypercalls]),
+      section('exits', Object.entries(statistics.exits).sort(mostFirst)),
+      section('hypercalls', [...statistics.hypercalls].sort(mostFirst)),
     );
   }
   return lines.join('\n');
 }
 
 function section(title: string, counts: [string, number][]): string {
-  const shown = counts.filter(([, count]) => count > 0).sort(([, a], [, b]) => b - a);
+  const shown = counts.filter(([, count]) => count > 0);
   const total = shown.reduce((sum, [, count]) => sum + count, 0);
   const width = grouped(total).length;
   return [

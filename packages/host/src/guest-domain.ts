@@ -1,6 +1,6 @@
 import { ConsoleBackend } from '@xenolith/console';
 import type { PvKernel } from '@xenolith/domain-builder';
-import { InvariantError } from '@xenolith/host-interface';
+import { BadInputError, InvariantError } from '@xenolith/host-interface';
 import { type Domain, destroyDomain, type Hypervisor } from '@xenolith/hypervisor-core';
 import { GNTTAB_RESERVED_CONSOLE, XEN_HVM_MEMMAP_TYPE_RAM } from '@xenolith/xen-abi';
 import type { NativeGuest } from './native-guest.js';
@@ -8,7 +8,7 @@ import { buildPv, PAGES_PER_MIB, type PvDomain } from './pv-domain.js';
 import { type DomainResult, shutdownReason } from './result.js';
 import { formatUuid, parseUuid, randomUuid } from './uuid.js';
 import type { XenstoreService } from './xenstore-service.js';
-import { removeDomainEntries, writeDomainEntries } from './xenstore-tree.js';
+import { removeDomainEntries, writeDomainEntries, writeVcpuAvailability } from './xenstore-tree.js';
 
 /** A new PV domain. */
 export interface DomainConfig {
@@ -20,8 +20,10 @@ export interface DomainConfig {
   cmdline?: string;
   /** Default 128. */
   memoryMiB?: number;
-  /** 1 … 128, default 1. */
+  /** vCPUs that are online when it starts: 1 … `maxVcpus`, default 1. The guest is asked to leave the others alone. */
   vcpus?: number;
+  /** vCPUs that it can have: 1 … 128, default `vcpus`. As `maxvcpus` of xl.cfg. */
+  maxVcpus?: number;
   /** Share of the processor under the scheduler `credit`, 1 … 65535, as `cpu_weight` of xl.cfg. Default 256. */
   weight?: number;
   /** Limit under the scheduler `credit`, in percent of a processor; 0, the default, is none. As `cap` of xl.cfg. */
@@ -67,12 +69,16 @@ export class GuestDomain {
   readonly name: string;
   readonly uuid: string;
   readonly memoryMiB: number;
+  readonly maxVcpus: number;
   /** Resolves when the guest has ended for good and its memory is free. */
   readonly ended: Promise<DomainResult>;
   private resolveEnded: (result: DomainResult) => void = () => {};
   private current: Incarnation | undefined;
   private restarts = 0;
   private finished: DomainResult | undefined;
+  private online: number;
+  /** Instructions that each vCPU retired before the last reboot. */
+  private readonly retiredBefore: number[] = [];
 
   /** @throws BadInputError; then nothing was made */
   constructor(
@@ -83,6 +89,8 @@ export class GuestDomain {
     this.name = config.name ?? 'guest';
     this.uuid = formatUuid(config.uuid === undefined ? randomUuid(inputs) : parseUuid(config.uuid));
     this.memoryMiB = config.memoryMiB ?? 128;
+    this.maxVcpus = config.maxVcpus ?? config.vcpus ?? 1;
+    this.online = this.checkedVcpus(config.vcpus ?? 1);
     this.ended = new Promise((resolve) => {
       this.resolveEnded = resolve;
     });
@@ -133,6 +141,38 @@ export class GuestDomain {
     this.host.wake();
   }
 
+  /** vCPUs that the guest was told to have online. */
+  get vcpus(): number {
+    return this.online;
+  }
+
+  /**
+   * Asks the guest to have its first `count` vCPUs online and no others, through its `cpu/N/availability` nodes, as
+   * `xl vcpu-set` does. It may ignore that. @throws BadInputError
+   */
+  setVcpus(count: number): void {
+    this.online = this.checkedVcpus(count);
+    if (!this.current) return;
+    const { local } = this.host.xenstore;
+    local.transaction(() => writeVcpuAvailability(local, this.domid, this.maxVcpus, count));
+    this.host.wake();
+  }
+
+  /** Instructions that each vCPU has retired so far, over reboots. */
+  get vcpuInstructions(): readonly number[] {
+    const vcpus = this.domain?.vcpus ?? [];
+    return Array.from({ length: this.maxVcpus }, (_, id) => {
+      return (this.retiredBefore[id] ?? 0) + (vcpus[id]?.retired ?? 0);
+    });
+  }
+
+  private checkedVcpus(count: number): number {
+    if (Number.isInteger(count) && count >= 1 && count <= this.maxVcpus) return count;
+    throw new BadInputError(
+      `A domain with ${this.maxVcpus} vCPUs has 1 to ${this.maxVcpus} online, not ${count}.`,
+    );
+  }
+
   /** Ends it at once, whatever it does. */
   destroy(): void {
     if (!this.current) return;
@@ -168,7 +208,6 @@ export class GuestDomain {
   private start(): Incarnation {
     const { config, host } = this;
     const { hypervisor, xenstore } = host;
-    const vcpus = config.vcpus ?? 1;
     const pv = buildPv(
       hypervisor,
       {
@@ -176,7 +215,7 @@ export class GuestDomain {
         name: this.name,
         handle: parseUuid(this.uuid),
         memoryPages: Math.floor(this.memoryMiB * PAGES_PER_MIB),
-        vcpus,
+        vcpus: this.maxVcpus,
         // libxl gives a PV guest one range: xc_domain_set_memmap_limit.
         memoryMap: [{ address: 0n, size: BigInt(this.memoryMiB) << 20n, type: XEN_HVM_MEMMAP_TYPE_RAM }],
         cmdline: config.cmdline ?? '',
@@ -194,7 +233,8 @@ export class GuestDomain {
       name: this.name,
       uuid: this.uuid,
       memoryKiB: this.memoryMiB * 1024,
-      vcpus,
+      vcpus: this.online,
+      maxVcpus: this.maxVcpus,
       store: { port: pv.storePort, mfn: pv.storeMfn },
       console: { port: pv.consolePort, mfn: pv.consoleMfn },
       kernel: config.kernelPath ?? '',
@@ -234,6 +274,9 @@ export class GuestDomain {
     const { current, host } = this;
     if (!current) return;
     const { domain } = current.pv;
+    this.vcpuInstructions.forEach((retired, id) => {
+      this.retiredBefore[id] = retired;
+    });
     // The console's last words first.
     current.release();
     host.xenstore.release(domain.domid);

@@ -158,12 +158,36 @@ describe('a host', () => {
     });
   });
 
+  it('has more vCPUs than are online, and asks the guest to change which', async () => {
+    const { host, guest } = await create(demoKernel, { vcpus: 1, maxVcpus: 3 });
+    const availability = () =>
+      [0, 1, 2].map((id) => host.xenstore.local.read(`/local/domain/${guest.domid}/cpu/${id}/availability`));
+    expect(guest.domain!.vcpus).toHaveLength(3);
+    expect(availability()).toEqual(['online', 'offline', 'offline']);
+    let events = 0;
+    host.xenstore.local.watch(`/local/domain/${guest.domid}/cpu/2`, () => events++);
+    guest.setVcpus(3);
+    expect(availability()).toEqual(['online', 'online', 'online']);
+    expect([guest.vcpus, events]).toEqual([3, 2]);
+    for (const count of [0, 4, 1.5]) expect(() => guest.setVcpus(count)).toThrow(BadInputError);
+    expect(guest.vcpus).toBe(3);
+    guest.destroy();
+    guest.setVcpus(2);
+  });
+
+  it('counts the instructions of each vCPU, also of one that has ended', async () => {
+    const { host, guest } = await boot(helloKernel, { vcpus: 2 });
+    expect(guest.vcpuInstructions).toEqual([host.hypervisor.retired, 0]);
+    expect(host.hypervisor.retired).toBeGreaterThan(0);
+  });
+
   it('refuses what it cannot do, and keeps nothing of it', async () => {
     const { host } = await create(demoKernel);
     const kernel = loadKernel(demoKernel);
     const make = (config: Partial<DomainConfig>) => () => host.createDomain({ kernel, ...config });
     expect(make({ memoryMiB: 64 })).toThrow(BadInputError);
     expect(make({ vcpus: 0 })).toThrow(BadInputError);
+    expect(make({ vcpus: 3, maxVcpus: 2 })).toThrow(BadInputError);
     expect(make({ weight: 0 })).toThrow(BadInputError);
     expect(make({ memoryMiB: 8, cap: 101 })).toThrow(BadInputError);
     expect(make({ memoryMiB: 8, cmdline: 'x'.repeat(2000) })).toThrow(BadInputError);

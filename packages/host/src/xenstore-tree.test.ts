@@ -1,6 +1,11 @@
 import { LocalXenstore, XenstoreServer } from '@xenolith/xenstore';
 import { describe, expect, it } from 'vitest';
-import { removeDomainEntries, writeDomainEntries, writeHostEntries } from './xenstore-tree.js';
+import {
+  removeDomainEntries,
+  writeDomainEntries,
+  writeHostEntries,
+  writeVcpuAvailability,
+} from './xenstore-tree.js';
 
 const UUID = 'daf2d190-e673-11f1-9fe3-9b4e4a520ffe';
 
@@ -112,6 +117,7 @@ const entries = {
   uuid: UUID,
   memoryKiB: 524_288,
   vcpus: 1,
+  maxVcpus: 1,
   store: { port: 1, mfn: 259_585 },
   console: { port: 2, mfn: 259_586 },
   kernel: '/t/k/vmlinux',
@@ -129,8 +135,12 @@ describe('the tree of a PV domain', () => {
 
   it('names every vCPU, and no ramdisk where there is none', () => {
     const store = create();
-    writeDomainEntries(store, { ...entries, vcpus: 3, ramdisk: undefined });
-    expect(store.list('/local/domain/1/cpu')).toEqual(['0', '1', '2']);
+    writeDomainEntries(store, { ...entries, vcpus: 2, maxVcpus: 3, ramdisk: undefined });
+    const availability = () =>
+      store.list('/local/domain/1/cpu').map((id) => store.read(`/local/domain/1/cpu/${id}/availability`));
+    expect(availability()).toEqual(['online', 'online', 'offline']);
+    writeVcpuAvailability(store, 1, 3, 1);
+    expect(availability()).toEqual(['online', 'offline', 'offline']);
     expect(store.list(`/vm/${UUID}/image`).sort()).toEqual(['cmdline', 'kernel', 'ostype']);
   });
 

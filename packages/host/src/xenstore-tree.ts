@@ -6,7 +6,9 @@ export interface DomainEntries {
   readonly name: string;
   readonly uuid: string;
   readonly memoryKiB: number;
+  /** vCPUs online, and vCPUs at all. */
   readonly vcpus: number;
+  readonly maxVcpus: number;
   readonly store: { readonly port: number; readonly mfn: number };
   readonly console: { readonly port: number; readonly mfn: number };
   /** Where kernel and ramdisk come from, as a person may want to see it. */
@@ -73,7 +75,7 @@ export function writeDomainEntries(store: LocalXenstore, entries: DomainEntries)
       'store/port': String(entries.store.port),
       'store/ring-ref': String(entries.store.mfn),
     });
-    for (let id = 0; id < entries.vcpus; id++) store.write(`${home}/cpu/${id}/availability`, 'online');
+    writeVcpuAvailability(store, domid, entries.maxVcpus, entries.vcpus);
     writeAll(store, vm, {
       'image/ostype': 'linux',
       'image/kernel': entries.kernel,
@@ -84,6 +86,13 @@ export function writeDomainEntries(store: LocalXenstore, entries: DomainEntries)
     writeAll(store, `/libxl/${domid}`, { type: 'pv', 'dm-version': 'qemu_xen' });
     writeConsole(store, entries, { home, none, readable });
   });
+}
+
+/** Tells a domain which of its `max` vCPUs should be online: the first `count` (libxl__set_vcpuonline_xenstore). */
+export function writeVcpuAvailability(store: LocalXenstore, domid: number, max: number, count: number): void {
+  for (let id = 0; id < max; id++) {
+    store.write(`/local/domain/${domid}/cpu/${id}/availability`, id < count ? 'online' : 'offline');
+  }
 }
 
 /** Nodes that the guest may write, all empty at first. */
