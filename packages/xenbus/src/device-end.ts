@@ -1,0 +1,124 @@
+import type { Guest, XenstoreOperations } from '@xenolith/guest-api';
+import type { Logger } from '@xenolith/host-interface';
+import { Directory, isMissing } from './directory.js';
+import { errorText } from './errors.js';
+import { parseState, stateName, XenbusState } from './state.js';
+
+/** Which device of which guest. */
+export interface DeviceIdentity {
+  /** Class of the device in paths: `vbd`, `vif`. */
+  readonly type: string;
+  /** Its number in paths, unique among the frontend's devices of the type. */
+  readonly id: string;
+  /** Directory of this end, absolute. */
+  readonly path: string;
+  /** Directory of the other end, absolute. */
+  readonly otherPath: string;
+  /** Domain of the other end. */
+  readonly otherId: number;
+}
+
+/**
+ * One end of a split device: its directory, its state, and what is known of the other end. Steps of the handshake run
+ * one after the other, each with a fresh look at the other end's state: changes that come fast are seen as one.
+ */
+export class DeviceEnd {
+  /** This end's directory. */
+  readonly own: Directory;
+  /** The other end's directory, whose contents are never to be trusted. */
+  readonly other: Directory;
+  private current: XenbusState = XenbusState.initialising;
+  private isDirty = false;
+  private running: Promise<void> | undefined;
+  private ended = false;
+
+  constructor(
+    readonly guest: Guest,
+    readonly identity: DeviceIdentity,
+    private readonly log: Logger,
+  ) {
+    this.own = new Directory(guest.xenstore, identity.path);
+    this.other = new Directory(guest.xenstore, identity.otherPath);
+  }
+
+  get otherId(): number {
+    return this.identity.otherId;
+  }
+
+  /** This end's state. */
+  get state(): XenbusState {
+    return this.current;
+  }
+
+  /** For log lines: `vbd 51712 of domain 3`. */
+  get name(): string {
+    return `${this.identity.type} ${this.identity.id} (${this.identity.path})`;
+  }
+
+  async otherState(): Promise<XenbusState> {
+    return parseState(await this.other.find('state'));
+  }
+
+  /** Tells the other end. A directory that the toolstack has removed meanwhile is not made again. */
+  async switchState(state: XenbusState): Promise<void> {
+    if (this.current === state) return;
+    this.current = state;
+    this.log.log('debug', 'xenbus', `${this.name} is ${stateName(state)}.`);
+    await this.writeIfPresent({ state });
+  }
+
+  /** Writes nodes of this end's directory in one transaction, unless the toolstack has removed it. */
+  async writeIfPresent(values: Readonly<Record<string, string | number>>): Promise<void> {
+    await this.guest.xenstore.transaction(async (transaction) => {
+      const own = this.own.within(transaction);
+      if ((await own.find('state')) !== undefined) await own.write(values);
+    });
+  }
+
+  /** Runs `body` in a transaction over both ends' directories. */
+  transaction<T>(body: (own: Directory, other: Directory) => Promise<T>): Promise<T> {
+    return this.guest.xenstore.transaction((transaction: XenstoreOperations) =>
+      body(this.own.within(transaction), this.other.within(transaction)),
+    );
+  }
+
+  /** Says what is wrong, in the log and in xenstore (`error/…/error` of this domain), and closes the device. */
+  async fatal(error: unknown): Promise<void> {
+    this.log.log(
+      'warn',
+      'xenbus',
+      `${this.name}: ${error instanceof Error ? error.message : String(error)}.`,
+    );
+    try {
+      // Linux writes to the same place, relative to the home of the domain.
+      await this.guest.xenstore.write(`error/${relative(this.identity.path)}/error`, errorText(error));
+    } catch (failure) {
+      if (!isMissing(failure)) throw failure;
+    }
+    await this.switchState(XenbusState.closing);
+  }
+
+  /** Has `step` run soon, once for any number of calls before it begins. It must not reject. */
+  poke(step: () => Promise<void>): void {
+    if (this.ended) return;
+    this.isDirty = true;
+    this.running ??= this.loop(step);
+  }
+
+  /** Ends the handshake; resolves when the step that was running is done. */
+  async stop(): Promise<void> {
+    this.ended = true;
+    await this.running;
+  }
+
+  private async loop(step: () => Promise<void>): Promise<void> {
+    while (this.isDirty && !this.ended) {
+      this.isDirty = false;
+      await step();
+    }
+    this.running = undefined;
+  }
+}
+
+/** `/local/domain/0/backend/vbd/1/2` → `backend/vbd/1/2` */
+const relative = (path: string): string => path.replace(/^\/local\/domain\/\d+\//, '');
