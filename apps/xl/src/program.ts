@@ -66,6 +66,10 @@ function addRunOptions(command: Command, memory: number): Command {
       ).argParser(traceClasses),
     )
     .option('--stats', 'at the end: instructions, speed, exits, hypercalls')
+    .option(
+      '--xenstore-socket <path>',
+      "serve xenstore on a Unix socket, for Xen's own tools (XENSTORED_PATH)",
+    )
     .option('--allow-console-io', 'let the guest print with CONSOLEIO_write, as a debug build of Xen does')
     .addOption(
       new Option('--log <level>', 'how much the host says on standard error')

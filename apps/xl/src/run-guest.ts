@@ -8,6 +8,7 @@ import { ExitStatus } from './exit-status.js';
 import { statsText } from './stats-text.js';
 import { Terminal } from './terminal.js';
 import { traceLine } from './trace-text.js';
+import { serveHostXenstore } from './xenstore-socket.js';
 
 /** The options that all commands have that run a guest, as commander gives them. */
 export interface RunOptions {
@@ -24,6 +25,7 @@ export interface RunOptions {
   trace?: ReadonlySet<TraceClass>;
   stats?: boolean;
   allowConsoleIo?: boolean;
+  xenstoreSocket?: string;
   log: LogLevel;
 }
 
@@ -75,6 +77,8 @@ export async function runGuest(input: GuestInput, options: RunOptions): Promise<
     onConsoleRoom: () => terminal.resume(),
     ...(options.allowConsoleIo && { onConsoleIo: (bytes: Uint8Array) => terminal.write(bytes) }),
   });
+  const socket =
+    options.xenstoreSocket === undefined ? undefined : await serveHostXenstore(host, options.xenstoreSocket);
   terminal.open(script ?? (options.clock === 'virtual' ? wholeInput() : undefined));
   const timer = options.timeout && setTimeout(() => stopWith(ExitStatus.timeout), options.timeout * 1000);
   const start = performance.now();
@@ -84,6 +88,7 @@ export async function runGuest(input: GuestInput, options: RunOptions): Promise<
   } finally {
     clearTimeout(timer);
     terminal.close();
+    await socket?.close();
   }
   const elapsed = (performance.now() - start) / 1000;
   status = guest.result ? statusOf(guest.result) : (status ?? ExitStatus.internalError);

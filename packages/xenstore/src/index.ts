@@ -6,6 +6,7 @@ export * from './errors.js';
 export { ServerConnection, type ServerTransport } from './server/connection.js';
 export { defaultQuotas, type Quotas } from './server/quotas.js';
 export { type MessageListener, XenstoreServer, type XenstoreServerOptions } from './server/server.js';
+export type { ServerStatistics } from './server/statistics.js';
 export { domainPath, isValidPath } from './store/path.js';
 export { type Access, formatPermission, type Permission, parsePermission } from './store/permissions.js';
 export type { ClientTransport } from './transport/client-transport.js';

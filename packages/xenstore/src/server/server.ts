@@ -14,6 +14,7 @@ import { handlers } from './handlers.js';
 import { NodeOperations } from './node-operations.js';
 import { defaultQuotas, type Quotas } from './quotas.js';
 import { Request, type ServerCore } from './request.js';
+import type { ServerStatistics } from './statistics.js';
 import { Transaction } from './transaction.js';
 import { DirectView, type NodeView } from './view.js';
 
@@ -123,6 +124,17 @@ export class XenstoreServer implements ConnectionHost {
   domainDestroyed(domid: number): void {
     this.forgetDomain(domid);
     this.flush();
+  }
+
+  get statistics(): ServerStatistics {
+    const sum = (count: (connection: ServerConnection) => number) =>
+      [...this.connections].reduce((total, connection) => total + count(connection), 0);
+    return {
+      connections: this.connections.size,
+      nodes: this.core.store.size,
+      watches: sum((connection) => connection.watches.length),
+      transactions: sum((connection) => connection.transactions.size),
+    };
   }
 
   /** What contradicts itself in the store; nothing, if the server is right. For tests. */
