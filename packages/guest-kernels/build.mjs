@@ -52,7 +52,7 @@ const link = ['-nostdlib', '-static', '-z', 'max-page-size=4096', '--build-id=no
 const out = mkdtempSync(join(tmpdir(), 'guest-kernels-'));
 /** @param {string} source @returns {string} the object file */
 const object = (source) => {
-  const file = join(out, `${basename(source)}.o`);
+  const file = join(out, `${source.replaceAll('/', '-')}.o`);
   // Relative paths and no debug information: the same bytes wherever the sources are.
   execFileSync(clang, [...compile, '-c', source, '-o', file], { cwd: here, stdio: 'inherit' });
   return file;

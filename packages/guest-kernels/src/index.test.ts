@@ -10,6 +10,7 @@ const images: [string, Uint8Array][] = [
   ['fault', kernels.faultKernel],
   ['bench', kernels.benchKernel],
   ['fuzz', kernels.fuzzKernel],
+  ['xenstore', kernels.xenstoreKernel],
   ['neighbour', kernels.neighbourKernel],
 ];
 

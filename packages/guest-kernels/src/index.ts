@@ -4,6 +4,7 @@ import fault from './generated/fault.js';
 import fuzz from './generated/fuzz.js';
 import hello from './generated/hello.js';
 import neighbour from './generated/neighbour.js';
+import xenstore from './generated/xenstore.js';
 
 /** Images travel as base64 so that the package needs no files and no fetch, in Node and in browsers. */
 const decode = (base64: string): Uint8Array => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
@@ -25,3 +26,6 @@ export const fuzzKernel: Uint8Array = /* @__PURE__ */ decode(fuzz);
 
 /** Shares a page with another domain by grant, as its command line says: `grant N` or `map N`. Takes single letters then. */
 export const neighbourKernel: Uint8Array = /* @__PURE__ */ decode(neighbour);
+
+/** Uses xenstore in every way that a guest does, and says what came of it; `wait`: powers off when it is told to. */
+export const xenstoreKernel: Uint8Array = /* @__PURE__ */ decode(xenstore);

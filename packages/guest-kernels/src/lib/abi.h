@@ -75,7 +75,7 @@ struct vcpu_time_info {
   u8 flags, pad1[2];
 };
 struct vcpu_info {
-  u8 evtchn_upcall_pending, pad, evtchn_upcall_mask, pad0;
+  u8 evtchn_upcall_pending, evtchn_upcall_mask, pad[6];
   u64 evtchn_pending_sel;
   u64 cr2, arch_pad;
   struct vcpu_time_info time;
@@ -97,7 +97,7 @@ struct start_info {
   char cmd_line[1024];
   u64 first_p2m_pfn, nr_p2m_frames;
 };
-_Static_assert(sizeof(struct vcpu_info) == 64, "vcpu_info");
+_Static_assert(sizeof(struct vcpu_info) == 64 && __builtin_offsetof(struct vcpu_info, cr2) == 16, "vcpu_info");
 _Static_assert(__builtin_offsetof(struct shared_info, evtchn_mask) == 2560, "shared_info");
 _Static_assert(__builtin_offsetof(struct start_info, cmd_line) == 128, "start_info");
 
@@ -108,9 +108,16 @@ struct console_ring {
 };
 
 /* io/xs_wire.h */
-enum { XS_DIRECTORY = 1, XS_READ = 2, XS_ERROR = 16 };
+enum {
+  XS_DIRECTORY = 1, XS_READ = 2, XS_GET_PERMS = 3, XS_WATCH = 4, XS_UNWATCH = 5, XS_TRANSACTION_START = 6,
+  XS_TRANSACTION_END = 7, XS_GET_DOMAIN_PATH = 10, XS_WRITE = 11, XS_MKDIR = 12, XS_RM = 13, XS_SET_PERMS = 14,
+  XS_WATCH_EVENT = 15, XS_ERROR = 16, XS_RESET_WATCHES = 21,
+};
+enum { XENSTORE_SERVER_FEATURE_RECONNECTION = 1 };
+enum { XENSTORE_CONNECTED = 0, XENSTORE_RECONNECT = 1 };
 struct xs_header { u32 type, req_id, tx_id, len; };
 struct xs_ring {
   char req[1024], rsp[1024];
   u32 req_cons, req_prod, rsp_cons, rsp_prod;
+  u32 server_features, connection, error;
 };

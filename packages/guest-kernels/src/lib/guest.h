@@ -34,6 +34,13 @@ void time_alarm(u64 system_time);
  */
 int xenstore_read(const char *path, char *buffer, u32 size);
 int xenstore_list(const char *path, char *buffer, u32 size);
+/* Any request (XS_*), its payload as the protocol has it; returns as these do. */
+int xenstore_request(u32 type, u32 transaction, const void *payload, u32 length, char *buffer, u32 size);
+/* Waits for a watch to fire: the path that changed. The last eight are kept until somebody asks. */
+int xenstore_next_event(char *path, u32 size);
+int xenstore_event_waits(void);
+/* Drops whatever is under way, with all watches and transactions. Returns -1 if the server does not offer it. */
+int xenstore_reconnect(void);
 
 /* Where a frame that Xen's tools gave us (by mfn) is in our initial mapping. */
 void *mfn_to_virt(u64 mfn);

@@ -1,12 +1,17 @@
 import {
   XENSTORE_CONNECTED,
   XENSTORE_ERROR_COMM,
+  XENSTORE_ERROR_NONE,
   XENSTORE_ERROR_RINGIDX,
   XENSTORE_RECONNECT,
+  XENSTORE_SERVER_FEATURE_ERROR,
+  XENSTORE_SERVER_FEATURE_RECONNECTION,
 } from '@xenolith/xen-abi';
 import type { ServerConnection, ServerTransport } from '../server/connection.js';
 import type { XenstoreServer } from '../server/server.js';
 import type { XenstorePage } from './ring-page.js';
+
+const FEATURES = XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR;
 
 export interface RingConnectionOptions {
   server: XenstoreServer;
@@ -23,7 +28,8 @@ export interface RingConnectionOptions {
 /**
  * Serves a domain over its shared page. Making one introduces the domain (and empties its ring, as xenstored does).
  * It works when `onEvent` is called, and when others' requests cause events for this domain. A client that does not
- * read its replies is not asked for more requests; one that writes impossible indices is not served any more.
+ * read its replies is not asked for more requests; one that writes impossible indices is not served any more, until
+ * it asks to reconnect (docs/misc/xenstore-ring.txt; of Xen 4.17's two daemons it is oxenstored that offers this).
  */
 export class RingConnection implements ServerTransport {
   readonly connection: ServerConnection;
@@ -36,6 +42,7 @@ export class RingConnection implements ServerTransport {
 
   /** The domain sent an event: takes its requests and gives it what there is room for. */
   onEvent(): void {
+    if (this.live && this.options.page.connection === XENSTORE_RECONNECT) this.connection.reset();
     this.pump(this.connection);
   }
 
@@ -51,6 +58,8 @@ export class RingConnection implements ServerTransport {
     const { page, notify } = this.options;
     if (!this.live) return;
     page.reset();
+    page.serverFeatures = FEATURES;
+    page.error = XENSTORE_ERROR_NONE;
     if (page.connection !== XENSTORE_RECONNECT) return;
     page.connection = XENSTORE_CONNECTED;
     notify();

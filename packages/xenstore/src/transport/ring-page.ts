@@ -10,6 +10,8 @@ export interface RingDirection {
 export interface XenstorePage {
   readonly requests: RingDirection;
   readonly responses: RingDirection;
+  /** `XENSTORE_SERVER_FEATURE_*` bits that the server offers. */
+  serverFeatures: number;
   /** `XENSTORE_CONNECTED` or `XENSTORE_RECONNECT`. */
   connection: number;
   /** `XENSTORE_ERROR_*`. */

@@ -5,6 +5,8 @@ import {
   XENSTORE_ERROR_PROTO,
   XENSTORE_ERROR_RINGIDX,
   XENSTORE_RECONNECT,
+  XENSTORE_SERVER_FEATURE_ERROR,
+  XENSTORE_SERVER_FEATURE_RECONNECTION,
   XS_WATCH,
   XS_WRITE,
 } from '@xenolith/xen-abi';
@@ -74,6 +76,36 @@ describe('a domain on its ring', () => {
       fresh.connection = XENSTORE_RECONNECT;
     });
     expect([page.requests.used(), page.connection, state.events]).toEqual([0, XENSTORE_CONNECTED, 1]);
+  });
+
+  it('offers to reconnect, which leaves nothing of before, and heals a broken ring', () => {
+    const { view, page, ring, state, tools } = setup();
+    expect(page.serverFeatures).toBe(XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR);
+    const reconnect = () => {
+      page.connection = XENSTORE_RECONNECT;
+      ring.onEvent();
+      return [page.connection, page.requests.used(), page.responses.used(), page.error];
+    };
+    page.requests.write(request(XS_WATCH, 'a\0t\0'));
+    ring.onEvent();
+    page.requests.write(request(XS_WRITE, 'half of a message').subarray(0, 20));
+    ring.onEvent();
+    const before = state.events;
+    expect(reconnect()).toEqual([XENSTORE_CONNECTED, 0, 0, 0]);
+    expect(state.events).toBe(before + 1);
+    tools.write('/local/domain/1/a', 'x');
+    expect(page.responses.used()).toBe(0);
+    page.requests.write(request(XS_WRITE, 'b\0whole'));
+    ring.onEvent();
+    expect(tools.read('/local/domain/1/b')).toBe('whole');
+
+    view.setUint32(2052, 5000, true);
+    ring.onEvent();
+    expect([page.error, ring.connection.open]).toEqual([XENSTORE_ERROR_RINGIDX, false]);
+    expect(reconnect()).toEqual([XENSTORE_CONNECTED, 0, 0, 0]);
+    page.requests.write(request(XS_WRITE, 'b\0again'));
+    ring.onEvent();
+    expect(tools.read('/local/domain/1/b')).toBe('again');
   });
 
   it('does not have to notify when nothing moved', () => {
