@@ -4,6 +4,7 @@ import {
   callIndirect,
   type FunctionBuilder,
   type FunctionRef,
+  type FunctionSignature,
   type I32,
   type I64,
   i32,
@@ -39,15 +40,22 @@ const jumpEntry = (rip: I64): I32 =>
     at(JUMP_CACHE),
   );
 
-/** What the instruction set adds to the module: functions of its own, and its handlers, the hot ones first. */
-export type BuildHandlers = (m: ModuleBuilder) => readonly Handler[];
+/** Functions that the module imports from `env` for the instruction set, by name. */
+export type HostFunctions = Readonly<Record<string, FunctionSignature>>;
+
+/** What the instruction set adds to the module. */
+export interface InstructionSet {
+  readonly imports: HostFunctions;
+  /** Functions of its own, and its handlers, the hot ones first. */
+  build(m: ModuleBuilder, host: Readonly<Record<string, FunctionRef>>): readonly Handler[];
+}
 
 /**
  * Writes the interpreter's module: a dispatch loop over decoded records (`br_table` for the hot handlers, a table of
  * functions for the rest) with the MMU. Exports `run(budget) → RUN`, `translate`, `flushAll`, `flushPage`, `forgetWrites`.
  */
 export function emitInterpreter(
-  buildHandlers: BuildHandlers,
+  set: InstructionSet,
   memoryPages: { min: number; max: number },
 ): Uint8Array<ArrayBuffer> {
   const m = new ModuleBuilder();
@@ -55,8 +63,14 @@ export function emitInterpreter(
   const foreign = m.importFunction('env', 'foreign', ['i32', 'i32'], ['i32']);
   const codeWritten = m.importFunction('env', 'codeWritten', ['i32', 'i32'], []);
   const decode = m.importFunction('env', 'decode', ['i32', 'i64'], ['i32']);
+  const host = Object.fromEntries(
+    Object.entries(set.imports).map(([name, s]) => [
+      name,
+      m.importFunction('env', name, s.params, s.results),
+    ]),
+  );
   const mmu = emitMmu(m, { foreign, codeWritten });
-  const handlers = buildHandlers(m);
+  const handlers = set.build(m, host);
   const hot = handlers.filter((h) => h.hot);
   const cold = handlers.filter((h) => !h.hot);
   if (handlers.some((h, i) => h.hot !== i < hot.length)) throw new Error('hot handlers come first');

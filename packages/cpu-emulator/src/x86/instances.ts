@@ -1,8 +1,10 @@
-import { callExpr, i32, i64, type ModuleBuilder } from '@xenolith/wasm-builder';
+import { callExpr, i32, i64 } from '@xenolith/wasm-builder';
 import type { Handler, Site } from '../core/handler.js';
+import type { InstructionSet } from '../core/interpreter.js';
 import { BLOCK, BLOCK_SIZE, ENGINE, FAULT, RECORD } from '../core/record.js';
 import { type EncodedRow, effectiveSize, encodedRows } from './decode.js';
-import { emitFlagFunctions, type FlagFunctions, type Size, zeroExtend } from './flags.js';
+import { type Size, zeroExtend } from './flags.js';
+import { emitX86Functions, X86_IMPORTS, type X86Functions } from './functions.js';
 import { fusedConditions, isHot } from './hot.js';
 import { type OperandSpec, operandBytes } from './operand.js';
 import { Context, type ContextSettings, type Place } from './semantics.js';
@@ -169,10 +171,10 @@ function addressMicro(site: Site, wrap: boolean): void {
 interface Instance {
   name: string;
   hot: boolean;
-  emit(site: Site, flags: FlagFunctions): void;
+  emit(site: Site, functions: X86Functions): void;
 }
 
-function settings(r: EncodedRow, v: Variant): Omit<ContextSettings, 'site' | 'flags'> {
+function settings(r: EncodedRow, v: Variant): Omit<ContextSettings, 'site' | 'functions'> {
   const rep = v.rep === '' ? undefined : r.row.options.rep === 'rep' ? 'rep' : v.rep;
   return {
     places: places(r, v),
@@ -184,7 +186,7 @@ function settings(r: EncodedRow, v: Variant): Omit<ContextSettings, 'site' | 'fl
   };
 }
 
-function describe(r: EncodedRow, s: Omit<ContextSettings, 'site' | 'flags'>): string {
+function describe(r: EncodedRow, s: Omit<ContextSettings, 'site' | 'functions'>): string {
   const ops = s.places.map((p) => {
     switch (p.kind) {
       case 'memory':
@@ -249,8 +251,8 @@ function enumerate(): Enumeration {
       byName.set(name, {
         name,
         hot,
-        emit: (site, flags) => {
-          r.row.semantics(new Context({ ...s, site, flags }));
+        emit: (site, functions) => {
+          r.row.semantics(new Context({ ...s, site, functions }));
           site.next();
         },
       });
@@ -267,7 +269,11 @@ function enumerate(): Enumeration {
       for (const cc of fusedConditions(r.row.name, s)) {
         const name = `${first.name}+${cc}`;
         if (fusedByName.has(name)) continue;
-        fusedByName.set(name, { name, hot: true, emit: (site, flags) => emitFused(r, s, cc, site, flags) });
+        fusedByName.set(name, {
+          name,
+          hot: true,
+          emit: (site, functions) => emitFused(r, s, cc, site, functions),
+        });
       }
     }
   }
@@ -295,12 +301,12 @@ function enumerate(): Enumeration {
 /** The first instruction, then the branch whose record follows. */
 function emitFused(
   r: EncodedRow,
-  s: Omit<ContextSettings, 'site' | 'flags'>,
+  s: Omit<ContextSettings, 'site' | 'functions'>,
   cc: number,
   site: Site,
-  flags: FlagFunctions,
+  functions: X86Functions,
 ): void {
-  const cx = new Context({ ...s, near: true, site, flags });
+  const cx = new Context({ ...s, near: true, site, functions });
   r.row.semantics(cx);
   site.count(() => site.next());
   site.f.if(cx.flags.condition(cc), () => cx.jumpRelative(cx.nextRecord()));
@@ -308,11 +314,12 @@ function emitFused(
 }
 
 /** The handlers in the order of their numbers, with the module's functions that they call. */
-export function buildHandlers(m: ModuleBuilder): Handler[] {
-  const flags = emitFlagFunctions(m);
-  return enumeration().list.map((h) => ({
-    name: h.name,
-    hot: h.hot,
-    emit: (site) => h.emit(site, flags),
-  }));
-}
+export const x86InstructionSet: InstructionSet = {
+  imports: X86_IMPORTS,
+  build: (m, host) => {
+    const functions = emitX86Functions(m, host as Parameters<typeof emitX86Functions>[1]);
+    return enumeration().list.map(
+      (h): Handler => ({ name: h.name, hot: h.hot, emit: (site) => h.emit(site, functions) }),
+    );
+  },
+};

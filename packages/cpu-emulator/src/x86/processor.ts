@@ -25,6 +25,7 @@ import {
 import { BlockBuilder } from './block-builder.js';
 import { decode, type Instruction, MAX_LENGTH, RIP_BASE } from './decode.js';
 import { disassemble } from './disassemble.js';
+import { executeSse } from './float/sse.js';
 import { interpreterBytes } from './interpreter-bytes.js';
 import { x86Instances } from './numbering.js';
 import { type OperandSource, privilegedInstruction } from './privileged.js';
@@ -83,6 +84,8 @@ export class X86Processor implements Processor {
         foreign: (mfn: number, write: number) => Number(this.onForeignFrame(mfn, write !== 0)),
         codeWritten: (address: number, length: number) => this.#cache.written(address >>> 0, length),
         decode: (address: number, rip: bigint) => this.#decode(address >>> 0, rip),
+        sse: (operation: number, lanes: number, argument: number) =>
+          executeSse(machine, operation, lanes, argument),
       },
     });
     this.#exports = instance.exports as unknown as InterpreterExports;

@@ -11,8 +11,10 @@ import {
 } from '@xenolith/wasm-builder';
 import type { Site } from '../core/handler.js';
 import { ENGINE, FAULT, RECORD, RECORD_SIZE } from '../core/record.js';
-import { type FlagFunctions, Flags, type Size, zeroExtend } from './flags.js';
-import { FLAG, gprSlot, REG, STATE } from './state.js';
+import { Flags, type Size, zeroExtend } from './flags.js';
+import { sseOperation } from './float/sse.js';
+import type { X86Functions } from './functions.js';
+import { FLAG, FLOAT, gprSlot, REG, STATE } from './state.js';
 
 /** What one row does, written against the operands that an instance has. */
 export type Semantics = (cx: Context) => void;
@@ -37,7 +39,7 @@ export interface ContextSettings {
   places: readonly Place[];
   /** Effective operand size in bytes. */
   size: Size;
-  flags: FlagFunctions;
+  functions: X86Functions;
   /** Condition code, for rows with `cc`. */
   cc?: number;
   rep?: 'rep' | 'repz' | 'repnz';
@@ -48,6 +50,8 @@ export interface ContextSettings {
 }
 
 const at = (address: number): I32 => i32.const(address);
+/** The SIMD floating-point exception. */
+const VECTOR_XM = 19;
 
 /** The operands, memory, stack and flags of the instruction whose semantics is being emitted. */
 export class Context {
@@ -61,13 +65,15 @@ export class Context {
   readonly near: boolean;
   readonly stack: 8 | 4;
   readonly places: readonly Place[];
+  readonly #float: X86Functions['float'];
 
   constructor(settings: ContextSettings) {
     this.site = settings.site;
     this.f = settings.site.f;
     this.mmu = settings.site.mmu;
     this.size = settings.size;
-    this.flags = new Flags(settings.site, settings.flags);
+    this.flags = new Flags(settings.site, settings.functions.flags);
+    this.#float = settings.functions.float;
     this.cc = settings.cc ?? 0;
     this.rep = settings.rep;
     this.near = settings.near ?? false;
@@ -268,6 +274,29 @@ export class Context {
     this.f.store(at(FAULT.vector), 0, i32.const(vector));
     this.f.store(at(FAULT.code), 0, i32.const(code));
     this.site.fault();
+  }
+
+  /**
+   * The result of a floating-point operation on `lanes` lanes, by its name; what it does to MXCSR is done. Leaves with #XM when
+   * it raises an exception that is not masked.
+   */
+  float(name: string, a: V128, b: V128, lanes: number, argument: I32 = i32.const(0)): V128 {
+    return this.#checked(callExpr<'v128'>(this.#float.of(name), [a, b, i32.const(lanes), argument]));
+  }
+
+  /** The same for operations whose common case the row computes itself. */
+  slowFloat(name: string, a: V128, b: V128, lanes: number, argument: I32 = i32.const(0)): V128 {
+    const operation = i32.const(sseOperation(name));
+    return this.#checked(callExpr<'v128'>(this.#float.slow, [a, b, operation, i32.const(lanes), argument]));
+  }
+
+  #checked(call: V128): V128 {
+    const r = this.f.let(call);
+    this.f.if(i32.load(at(FLOAT.fault)), () => {
+      this.f.store(at(FLOAT.fault), 0, i32.const(0));
+      this.raise(VECTOR_XM);
+    });
+    return r;
   }
 
   /** #GP(0) unless the linear address is a multiple of `bytes`. */

@@ -35,6 +35,16 @@ export const STATE = {
   end: PCPU_BASE + 0x280,
 } as const;
 
+/** Operands and results of floating-point operations on their way to `float/` and back; no part of a vCPU's state. */
+export const FLOAT = {
+  /** 16 bytes each. */
+  a: PCPU_BASE + 0xb00,
+  b: PCPU_BASE + 0xb10,
+  result: PCPU_BASE + 0xb20,
+  /** i32: 1 after an operation that raised an exception which is not masked. */
+  fault: PCPU_BASE + 0xb30,
+} as const;
+
 export const REG = { rax: 0, rcx: 1, rdx: 2, rbx: 3, rsp: 4, rbp: 5, rsi: 6, rdi: 7, r11: 11 } as const;
 export const gprSlot = (register: number): number => STATE.gpr + 8 * register;
 export const xmmSlot = (register: number): number => STATE.xmm + 16 * register;

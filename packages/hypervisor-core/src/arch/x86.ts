@@ -47,8 +47,10 @@ export const VECTOR = {
   stackSegment: 12,
   generalProtection: 13,
   pageFault: 14,
+  x87: 16,
   alignmentCheck: 17,
   machineCheck: 18,
+  simd: 19,
 } as const;
 
 /** Bits of a page fault's error code. */

@@ -1,6 +1,7 @@
 import type { EncodedRow } from '../../x86/decode.js';
 import { type Form, formsOf } from './forms.js';
 import { inputsOf, ROUNDED } from './inputs.js';
+import { FLOATING, mxcsrInputsOf } from './mxcsr-inputs.js';
 import { programs } from './sequences.js';
 import type { VectorState } from './state.js';
 import { undefinedFlags, undefinedResult } from './undefined-flags.js';
@@ -19,8 +20,6 @@ export interface VectorSet {
   /** Names the set in the fixture. */
   key: string;
   vectors(): Vector[];
-  /** Bits of MXCSR that are compared. */
-  mxcsr: number;
   /** Single-precision lanes need only be within the architecture's error bound of RCPPS and its like. */
   approximate: boolean;
 }
@@ -31,21 +30,18 @@ export interface Family {
   sets(): VectorSet[];
 }
 
-/** MXCSR without the sticky exception flags, which the interpreter does not keep. */
-const MXCSR_CONTROL = 0xffc0;
 const APPROXIMATE = ['rcpps', 'rcpss', 'rsqrtps', 'rsqrtss'];
 
-function setOf(form: Form, count: number): VectorSet {
+function setOf(form: Form, count: number, inputs = inputsOf): VectorSet {
   const { name } = form.encoded.row;
   return {
     key: form.key,
     vectors: () =>
-      inputsOf(form, count).map((before) => ({
+      inputs(form, count).map((before) => ({
         before,
         openFlags: undefinedFlags(form, before),
         openResult: undefinedResult(form, before),
       })),
-    mxcsr: name === 'ldmxcsr' ? 0xffff : MXCSR_CONTROL,
     approximate: APPROXIMATE.includes(name),
   };
 }
@@ -54,6 +50,8 @@ function setOf(form: Form, count: number): VectorSet {
 const isSse = ({ row, encoding }: EncodedRow): boolean =>
   row.options.fpu === true &&
   (encoding.operands.some((o) => 'VWU'.includes(o.kind)) || row.name.endsWith('mxcsr'));
+/** What depends on MXCSR. */
+const isFloating = (r: EncodedRow): boolean => isSse(r) && FLOATING.test(r.row.name);
 const isInteger = ({ row }: EncodedRow): boolean => row.options.fpu !== true;
 
 const integerCount = (form: Form): number => (form.encoded.row.options.cc ? 8 : form.rep ? 16 : 32);
@@ -66,13 +64,13 @@ const compatCount = ({ encoded: { row } }: Form): number =>
 const sequence = (n: number): VectorSet => ({
   key: `sequence ${n}`,
   vectors: () => programs(`sequence ${n}`, 100).map((p) => ({ ...p, openResult: false })),
-  mxcsr: MXCSR_CONTROL,
   approximate: false,
 });
 
 export const FAMILIES: readonly Family[] = [
   { name: 'integer', sets: () => formsOf(isInteger).map((form) => setOf(form, integerCount(form))) },
   { name: 'sse', sets: () => formsOf(isSse).map((form) => setOf(form, sseCount(form))) },
+  { name: 'mxcsr', sets: () => formsOf(isFloating).map((form) => setOf(form, 128, mxcsrInputsOf)) },
   {
     name: 'compat',
     sets: () => formsOf((r) => isInteger(r) || isSse(r), 32).map((form) => setOf(form, compatCount(form))),

@@ -13,8 +13,8 @@ const RSP = 4;
 export const ROUNDED = /^(cvt|round)/;
 
 /** The `count` inputs of a form; the same on every machine. */
-export function inputsOf(form: Form, count: number): VectorState[] {
-  const random = new Random(form.key);
+export function inputsOf(form: Form, count: number, seed: string = form.key): VectorState[] {
+  const random = new Random(seed);
   return Array.from({ length: count }, () => input(form, random));
 }
 

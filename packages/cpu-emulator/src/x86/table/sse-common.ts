@@ -2,6 +2,7 @@ import { type I32, type I64, i32, i64, type V128, v128, v128op } from '@xenolith
 import { type Row, row } from '../row.js';
 import { type Context, loadSized } from '../semantics.js';
 import { SIMD } from './simd.js';
+import { range } from './vectors.js';
 
 /** A row on vector registers: it is refused while CR0.TS is set. */
 export const vector = (name: string, encodings: readonly string[], semantics: (cx: Context) => void): Row =>
@@ -74,18 +75,5 @@ export const splat64 = (v: bigint): V128 => v128op(SIMD.i64x2_splat, i64.const(v
 export const splat32 = (v: number): V128 => v128op(SIMD.i32x4_splat, i32.const(v));
 export const select128 = (ones: V128, zeros: V128, mask: V128): V128 =>
   v128op(SIMD.bitselect, ones, zeros, mask);
-export const range = <T>(n: number, f: (i: number) => T): T[] => Array.from({ length: n }, (_, i) => f(i));
 /** Bytes 0, 1, 2 … 15. */
 export const iota = (): V128 => v128.const(range(16, (i) => i));
-
-/** All ones in each lane of `size` bytes whose bit is set in `bits`: bit 0 for the lowest lane. */
-export function laneMask(bits: I32, size: 2 | 4 | 8): V128 {
-  const [splat, equal] = {
-    2: [SIMD.i16x8_splat, SIMD.i16x8_eq],
-    4: [SIMD.i32x4_splat, SIMD.i32x4_eq],
-    8: [SIMD.i64x2_splat, SIMD.i64x2_eq],
-  }[size];
-  const own = v128.const(range(16, (i) => (i % size === 0 ? 1 << (i / size) : 0)));
-  const copies = v128op(splat, size === 8 ? i64.extend_u(bits) : bits);
-  return v128op(equal, v128op(SIMD.and, copies, own), own);
-}

@@ -12,24 +12,11 @@ import {
   v128op,
   v128test,
 } from '@xenolith/wasm-builder';
+import { inexactKnown, noneSet, roundsToNearest, unusual, VECTOR } from '../float/functions.js';
 import type { Row } from '../row.js';
 import type { Context } from '../semantics.js';
 import { SIMD } from './simd.js';
-import {
-  bitOf,
-  imm,
-  lowLane,
-  mergeLow,
-  range,
-  scalar,
-  select128,
-  setVector,
-  source,
-  splat32,
-  splat64,
-  unary,
-  vector,
-} from './sse-common.js';
+import { bitOf, imm, lowLane, mergeLow, scalar, setVector, source, unary, vector } from './sse-common.js';
 import {
   asF32,
   asF64,
@@ -44,202 +31,194 @@ import {
   single,
 } from './sse-format.js';
 
+/* Each conversion is done here where it raises no exception that MXCSR has not seen, and by `float/` otherwise. */
+
+const splat = (v: I64): V128 => v128op(SIMD.i64x2_splat, v);
+
 // ── to integers ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** An integral float as an integer of `bytes`; what does not fit gives the integer indefinite, 1 followed by zeros. */
-function toInteger(cx: Context, v: F64, bytes: 4 | 8): I64 {
-  const value = cx.f.let(v);
+/** A way of rounding to an integer: how, and the operation of `float/` that does the same. */
+interface ToInteger {
+  round(cx: Context, v: F64): F64;
+  slow: 'int' | 'trunc';
+}
+const truncating: ToInteger = { round: (_cx, v) => f64.trunc(v), slow: 'trunc' };
+const byControl: ToInteger = { round: (cx, v) => roundScalar(cx, v, roundingControl()), slow: 'int' };
+
+/** True when `rounded` is the known integer of `bytes` for `v`, with nothing to note in MXCSR. */
+function isKnownInteger(v: F64, rounded: F64, bytes: 4 | 8, format: Format): I32 {
   const limit = bytes === 4 ? 2 ** 31 : 2 ** 63;
-  const fits = i32.and(f64.lt(value, f64.const(limit)), f64.ge(value, f64.const(-limit)));
-  return cx.f.let(
-    select(fits, i64.trunc_sat_f64_s(value), i64.const(bytes === 4 ? 0x8000_0000n : 1n << 63n)),
-  );
+  const fits = i32.and(f64.lt(rounded, f64.const(limit)), f64.ge(rounded, f64.const(-limit)));
+  const notTiny = f64.ge(f64.abs(v), f64.const(VECTOR[format.suffix].least));
+  const inexact = i32.and(inexactKnown(), notTiny);
+  return i32.and(fits, i32.or(inexact, f64.eq(v, rounded)));
 }
 
-const toIntegerRow = (
-  name: string,
-  opcode: string,
-  format: Format,
-  round: (cx: Context, v: F64) => F64,
-): Row =>
+const toIntegerRow = (name: string, opcode: string, format: Format, way: ToInteger): Row =>
   vector(name, [`${format.scalarPrefix} 0f ${opcode} Gy,W${format.size}`], (cx) => {
+    const { f } = cx;
+    const bytes = cx.sizeOf(0) as 4 | 8;
     const bits = lowLane(cx, 1, format.bytes);
-    const value = format === single ? f64.promote(asF32(bits)) : asF64(bits);
-    cx.write(0, toInteger(cx, round(cx, value), cx.sizeOf(0) as 4 | 8));
+    const value = f.let(format === single ? f64.promote(asF32(bits)) : asF64(bits));
+    const rounded = f.let(way.round(cx, value));
+    const r = f.local('i64');
+    f.if(
+      isKnownInteger(value, rounded, bytes, format),
+      () => f.set(r, i64.trunc_sat_f64_s(rounded)),
+      () => {
+        const operation = `${way.slow}${8 * bytes}${format.suffix}`;
+        f.set(r, v128.extract64(cx.slowFloat(operation, v128.zero(), splat(bits), 1), 0));
+      },
+    );
+    cx.write(0, r);
   });
-const truncate = (_cx: Context, v: F64): F64 => f64.trunc(v);
-const byControl = (cx: Context, v: F64): F64 => roundScalar(cx, v, roundingControl());
 
-/** Integral floats to 32-bit integers; what does not fit becomes 0x80000000. */
-function singlesToIntegers(cx: Context, v: V128): V128 {
-  const value = cx.f.let(v);
-  const limit = (n: number): V128 => v128op(SIMD.f32x4_splat, f32.const(n));
-  const fits = v128op(
-    SIMD.and,
-    v128op(SIMD.f32x4_lt, value, limit(2 ** 31)),
-    v128op(SIMD.f32x4_ge, value, limit(-(2 ** 31))),
-  );
-  return select128(v128op(SIMD.i32x4_trunc_sat_f32x4_s, value), splat32(-0x8000_0000), fits);
-}
+/** Packed singles to 32-bit integers. */
+const singlesToIntegers =
+  (round: (cx: Context, v: V128) => V128, slow: string) =>
+  (v: V128, cx: Context): V128 => {
+    const { f } = cx;
+    const { op, splat: float } = VECTOR.s;
+    const rounded = f.let(round(cx, v));
+    const r = f.local('v128');
+    const fits = v128op(
+      SIMD.and,
+      v128op(op.lt, rounded, float(2 ** 31)),
+      v128op(op.ge, rounded, float(-(2 ** 31))),
+    );
+    const exact = v128test(op.all, v128op(op.eq, v, rounded));
+    const inexact = i32.and(inexactKnown(), noneSet(unusual(VECTOR.s, v)));
+    f.if(
+      i32.and(v128test(op.all, fits), i32.or(exact, inexact)),
+      () => f.set(r, v128op(SIMD.i32x4_trunc_sat_f32x4_s, rounded)),
+      () => f.set(r, cx.slowFloat(slow, v128.zero(), v, 4)),
+    );
+    return r;
+  };
 
 const doublesToIntegers =
-  (round: (cx: Context, v: F64) => F64) =>
+  (way: ToInteger) =>
   (v: V128, cx: Context): V128 => {
-    const lane = (i: number): I32 => i32.wrap(toInteger(cx, round(cx, v128.extractF64(v, i)), 4));
-    return v128.replace32(v128.replace32(v128.zero(), 0, lane(0)), 1, lane(1));
+    const { f } = cx;
+    const lanes = [0, 1].map((i) => f.let(v128.extractF64(v, i)));
+    const rounded = lanes.map((lane) => f.let(way.round(cx, lane)));
+    const known = [0, 1].map((i) => isKnownInteger(lanes[i]!, rounded[i]!, 4, double));
+    const r = f.local('v128');
+    f.if(
+      i32.and(known[0]!, known[1]!),
+      () => {
+        const lane = (i: number): I32 => i32.trunc_sat_f64_s(rounded[i]!);
+        f.set(r, v128.replace32(v128.replace32(v128.zero(), 0, lane(0)), 1, lane(1)));
+      },
+      () => f.set(r, cx.slowFloat(`${way.slow}32d`, v128.zero(), v, 2)),
+    );
+    return r;
   };
 
 // ── to floats ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/**
- * Moves a float's bits, rounded to nearest, to where MXCSR.RC wants them.
- *
- * @param less the rounded magnitude is less than the exact one; `greater` likewise
- * @param negative 1 when the exact value is
- */
-function nudge(bits: I64, less: I32, greater: I32, negative: I32): I64 {
-  const mode = roundingControl();
-  const up = i32.and(less, i32.eq(mode, i32.sub(i32.const(2), negative)));
-  const down = i32.and(
-    greater,
-    i32.or(i32.eq(mode, i32.const(3)), i32.eq(mode, i32.add(i32.const(1), negative))),
-  );
-  return i64.add(bits, i64.sub(i64.extend_u(up), i64.extend_u(down)));
-}
-
-/** The bits of a double as a single. A NaN keeps its sign and the payload's upper bits and becomes quiet. */
-function demote(cx: Context, v: F64): I64 {
-  const { f } = cx;
-  const value = f.let(v);
-  const bits = f.local('i64');
-  f.if(
-    f64.ne(value, value),
-    () => {
-      const wide = f.let(bitsOfF64(value));
-      const sign = i64.and(i64.shr_u(wide, i64.const(32)), i64.const(0x8000_0000));
-      const payload = i64.and(i64.shr_u(wide, i64.const(29)), i64.const(0x3f_ffff));
-      f.set(bits, i64.or(i64.or(sign, payload), i64.const(0x7fc0_0000)));
-    },
-    () => {
-      const nearest = f.let(f32.demote(value));
-      const magnitude = f.let(f64.abs(f64.promote(nearest)));
-      const exact = f.let(f64.abs(value));
-      const negative = i32.wrap(i64.shr_u(bitsOfF64(value), i64.const(63)));
-      f.set(
-        bits,
-        nudge(bitsOfF32(nearest), f64.lt(magnitude, exact), f64.gt(magnitude, exact), f.let(negative)),
-      );
-    },
-  );
-  return bits;
-}
-
-/** The bits of a single as a double: exact, but for a NaN, which becomes quiet. */
-function promote(cx: Context, single: I64): I64 {
-  const { f } = cx;
-  const bits = f.local('i64');
-  f.set(bits, bitsOfF64(f64.promote(asF32(single))));
-  f.if(f32.ne(asF32(single), asF32(single)), () => {
-    const sign = i64.shl(i64.and(single, i64.const(0x8000_0000)), i64.const(32));
-    const payload = i64.shl(i64.and(single, i64.const(0x3f_ffff)), i64.const(29));
-    f.set(bits, i64.or(i64.or(sign, payload), i64.const(0x7ff8_0000_0000_0000n)));
-  });
-  return bits;
-}
-
-/** The bits of a 64-bit integer as a float. */
-function fromInteger(cx: Context, v: I64, format: Format): I64 {
-  const { f } = cx;
-  const negative = f.let(i64.lt_s(v, i64.const(0)));
-  const bits = f.let(format === single ? bitsOfF32(f32.convert_i64_s(v)) : bitsOfF64(f64.convert_i64_s(v)));
-  const rounded = f.let(format === single ? f64.promote(asF32(bits)) : asF64(bits));
-  // Back to an integer; 2^63 would saturate to an integer that may be the exact one.
-  const back = f.let(i64.trunc_sat_f64_s(rounded));
-  const beyond = f64.ge(rounded, f64.const(2 ** 63));
-  const above = f.let(i32.or(i64.gt_s(back, v), beyond));
-  const below = f.let(i32.and(i64.lt_s(back, v), i32.eqz(beyond)));
-  return nudge(bits, select(negative, above, below), select(negative, below, above), negative);
-}
-
 const fromIntegerRow = (name: string, format: Format): Row =>
   vector(name, [`${format.scalarPrefix} 0f 2a Vx,Ey`], (cx) => {
+    const { f } = cx;
     const v = cx.read(1);
-    const wide = cx.f.let(cx.sizeOf(1) === 4 ? i64.extend32_s(v) : v);
-    const bits = cx.f.let(fromInteger(cx, wide, format));
-    cx.f.store64(cx.slot(0), 0, bits, format.bytes);
+    const wide = f.let(cx.sizeOf(1) === 4 ? i64.extend32_s(v) : v);
+    const bits = f.local('i64');
+    f.set(bits, format === single ? bitsOfF32(f32.convert_i64_s(wide)) : bitsOfF64(f64.convert_i64_s(wide)));
+    if (cx.sizeOf(1) === 8 || format === single) {
+      // Back to an integer; 2^63 would saturate to an integer that may be the exact one.
+      const rounded = f.let(format === single ? f64.promote(asF32(bits)) : asF64(bits));
+      const exact = i32.and(i64.eq(i64.trunc_sat_f64_s(rounded), wide), f64.lt(rounded, f64.const(2 ** 63)));
+      f.if(i32.eqz(i32.or(exact, i32.and(inexactKnown(), roundsToNearest()))), () => {
+        const r = cx.slowFloat(`from64${format.suffix}`, v128.zero(), splat(wide), 1);
+        f.set(bits, v128.extract64(r, 0));
+      });
+    }
+    f.store64(cx.slot(0), 0, bits, format.bytes);
   });
 
-const lowQuad = (cx: Context, i: number): V128 => v128op(SIMD.i64x2_splat, lowLane(cx, i, 8));
-
-/** Two singles to doubles, NaNs made quiet. */
-const promotePair = (cx: Context): void => {
+const integersToSingles = (v: V128, cx: Context): V128 => {
   const { f } = cx;
-  const v = f.let(lowQuad(cx, 1));
+  const { op, splat: float } = VECTOR.s;
   const r = f.local('v128');
-  f.set(r, v128op(SIMD.f64x2_promote_low_f32x4, v));
-  const nan = v128op(SIMD.f64x2_ne, r, r);
-  f.if(v128test(SIMD.any_true, nan), () => {
-    const wide = f.let(v128op(SIMD.i64x2_extend_low_i32x4_u, v));
-    const field = (mask: bigint, shift: number): V128 =>
-      v128op(SIMD.i64x2_shl, v128op(SIMD.and, wide, splat64(mask)), i32.const(shift));
-    const signAndPayload = v128op(SIMD.or, field(0x8000_0000n, 32), field(0x3f_ffffn, 29));
-    const mended = v128op(SIMD.or, signAndPayload, splat64(0x7ff8_0000_0000_0000n));
-    f.set(r, select128(mended, r, nan));
-  });
-  setVector(cx, 0, r);
-};
-
-/** Each given double as a single, in the lowest lanes. */
-const demoteLanes = (cx: Context, lanes: readonly F64[]): V128 => {
-  const r = cx.f.local('v128');
-  cx.f.set(r, v128.zero());
-  for (const [i, lane] of lanes.entries()) cx.f.set(r, v128.replace32(r, i, i32.wrap(demote(cx, lane))));
+  f.set(r, v128op(SIMD.f32x4_convert_i32x4_s, v));
+  const back = v128op(SIMD.i32x4_eq, v128op(SIMD.i32x4_trunc_sat_f32x4_s, r), v);
+  const exact = v128test(op.all, v128op(SIMD.and, back, v128op(op.lt, r, float(2 ** 31))));
+  f.if(i32.eqz(i32.or(exact, i32.and(inexactKnown(), roundsToNearest()))), () =>
+    f.set(r, cx.slowFloat('from32s', v128.zero(), v, 4)),
+  );
   return r;
 };
 
+/** The two low doublewords, or singles. */
+const lowQuad = (cx: Context, i: number): V128 => cx.f.let(splat(lowLane(cx, i, 8)));
+
+/** One lane to another format; the other lanes of what is converted are zero. */
+const scalarConversion = (name: string, encoding: string, operation: string, from: Format, to: Format): Row =>
+  vector(name, [`${encoding} Vx,W${from.size}`], (cx) => {
+    const v = cx.f.let(lowOnly(scalar(cx, 1), from));
+    const r = cx.float(operation, v128.zero(), v, 1);
+    setVector(cx, 0, mergeLow(r, cx.readVector(0), to.bytes));
+  });
+
 // ── to integral floats ───────────────────────────────────────────────────────────────────────────────────────────────
 
-/** ROUNDPS and the like: bit 2 of the immediate says MXCSR.RC, otherwise its low two bits are the mode. */
-const roundMode = (cx: Context): I32 =>
-  select(bitOf(imm(cx), 2), roundingControl(), i32.and(imm(cx), i32.const(3)));
+/** ROUNDPS and the like: bit 2 of the immediate says MXCSR.RC, otherwise its low two bits are the mode; bit 3: never inexact. */
+function roundBy(cx: Context, v: V128, format: Format, lanes: number): V128 {
+  const { f } = cx;
+  const { op } = VECTOR[format.suffix];
+  const control = f.let(imm(cx));
+  const mode = select(bitOf(control, 2), roundingControl(), i32.and(control, i32.const(3)));
+  const r = f.local('v128');
+  f.set(r, roundPacked(cx, v, format, mode));
+  const exact = v128test(op.all, v128op(op.eq, r, v));
+  const inexact = i32.and(
+    i32.or(inexactKnown(), bitOf(control, 3)),
+    noneSet(unusual(VECTOR[format.suffix], v)),
+  );
+  f.if(i32.eqz(i32.or(exact, inexact)), () =>
+    f.set(r, cx.slowFloat(`round${format.suffix}`, v128.zero(), v, lanes, control)),
+  );
+  return r;
+}
 
 const roundRows = (format: Format, packedOpcode: string, scalarOpcode: string): Row[] => [
   vector(`roundp${format.suffix}`, [`66 0f 3a ${packedOpcode} Vx,Wx,Ib`], (cx) =>
-    setVector(cx, 0, roundPacked(cx, source(cx, 1), format, roundMode(cx))),
+    setVector(cx, 0, roundBy(cx, source(cx, 1), format, format.lanes)),
   ),
   vector(`rounds${format.suffix}`, [`66 0f 3a ${scalarOpcode} Vx,W${format.size},Ib`], (cx) => {
-    const r = roundPacked(cx, lowOnly(scalar(cx, 1), format), format, roundMode(cx));
+    const r = roundBy(cx, cx.f.let(lowOnly(scalar(cx, 1), format)), format, 1);
     setVector(cx, 0, mergeLow(r, cx.readVector(0), format.bytes));
   }),
 ];
 
 export const sseConvert: Row[] = [
-  toIntegerRow('cvttss2si', '2c', single, truncate),
-  toIntegerRow('cvttsd2si', '2c', double, truncate),
+  toIntegerRow('cvttss2si', '2c', single, truncating),
+  toIntegerRow('cvttsd2si', '2c', double, truncating),
   toIntegerRow('cvtss2si', '2d', single, byControl),
   toIntegerRow('cvtsd2si', '2d', double, byControl),
   fromIntegerRow('cvtsi2ss', single),
   fromIntegerRow('cvtsi2sd', double),
-  vector('cvtss2sd', ['f3 0f 5a Vx,Wd'], (cx) => cx.f.store64(cx.slot(0), 0, promote(cx, lowLane(cx, 1, 4)))),
-  vector('cvtsd2ss', ['f2 0f 5a Vx,Wq'], (cx) =>
-    cx.f.store64(cx.slot(0), 0, demote(cx, asF64(lowLane(cx, 1, 8))), 4),
+  scalarConversion('cvtss2sd', 'f3 0f 5a', 'widen', single, double),
+  scalarConversion('cvtsd2ss', 'f2 0f 5a', 'narrow', double, single),
+  vector('cvtps2pd', ['np 0f 5a Vx,Wq'], (cx) =>
+    setVector(cx, 0, cx.float('widen', v128.zero(), lowQuad(cx, 1), 2)),
   ),
-  vector('cvtps2pd', ['np 0f 5a Vx,Wq'], promotePair),
-  unary('cvtpd2ps', '66 0f 5a', (v, cx) => demoteLanes(cx, [v128.extractF64(v, 0), v128.extractF64(v, 1)])),
-  unary('cvtdq2ps', 'np 0f 5b', (v, cx) =>
-    demoteLanes(
-      cx,
-      range(4, (i) => f64.convert_i32_s(v128.extract32(v, i))),
-    ),
-  ),
+  unary('cvtpd2ps', '66 0f 5a', (v, cx) => cx.float('narrow', v128.zero(), v, 2)),
+  unary('cvtdq2ps', 'np 0f 5b', integersToSingles),
   vector('cvtdq2pd', ['f3 0f e6 Vx,Wq'], (cx) =>
     setVector(cx, 0, v128op(SIMD.f64x2_convert_low_i32x4_s, lowQuad(cx, 1))),
   ),
-  unary('cvttps2dq', 'f3 0f 5b', (v, cx) => singlesToIntegers(cx, v128op(SIMD.f32x4_trunc, v))),
-  unary('cvtps2dq', '66 0f 5b', (v, cx) =>
-    singlesToIntegers(cx, roundPacked(cx, v, single, roundingControl())),
+  unary(
+    'cvttps2dq',
+    'f3 0f 5b',
+    singlesToIntegers((_cx, v) => v128op(SIMD.f32x4_trunc, v), 'trunc32s'),
   ),
-  unary('cvttpd2dq', '66 0f e6', doublesToIntegers(truncate)),
+  unary(
+    'cvtps2dq',
+    '66 0f 5b',
+    singlesToIntegers((cx, v) => roundPacked(cx, v, single, roundingControl()), 'int32s'),
+  ),
+  unary('cvttpd2dq', '66 0f e6', doublesToIntegers(truncating)),
   unary('cvtpd2dq', 'f2 0f e6', doublesToIntegers(byControl)),
   ...roundRows(single, '08', '0a'),
   ...roundRows(double, '09', '0b'),

@@ -12,74 +12,86 @@ import {
   v128op,
   v128test,
 } from '@xenolith/wasm-builder';
+import { VECTOR } from '../float/functions.js';
 import type { Row } from '../row.js';
 import type { Context } from '../semantics.js';
 import { STATE } from '../state.js';
 import { SIMD } from './simd.js';
-import { mergeLow, scalar, select128, setVector, source, splat32, splat64, vector } from './sse-common.js';
-
-/*
- * Floating point on WebAssembly's operations, which round to nearest and leave a NaN's bits open.
- *
- * Mended to be x86's: which NaN comes out; integers from floats by MXCSR.RC, and floats from integers or wider floats
- * too. Not modelled: the sticky exception flags of MXCSR (they stay as the program wrote them), unmasked exceptions
- * (never raised), denormals-are-zero and flush-to-zero, and other rounding modes in add, subtract, multiply, divide, square root
- * and dot products.
- */
+import { mergeLow, scalar, select128, setVector, source, splat32, vector } from './sse-common.js';
 
 export interface Format {
   suffix: 's' | 'd';
   bytes: 4 | 8;
+  lanes: 4 | 2;
   /** Operand size code of the scalar forms. */
   size: 'd' | 'q';
   packedPrefix: string;
   scalarPrefix: string;
 }
-export const single: Format = { suffix: 's', bytes: 4, size: 'd', packedPrefix: 'np', scalarPrefix: 'f3' };
-export const double: Format = { suffix: 'd', bytes: 8, size: 'q', packedPrefix: '66', scalarPrefix: 'f2' };
+export const single: Format = {
+  suffix: 's',
+  bytes: 4,
+  lanes: 4,
+  size: 'd',
+  packedPrefix: 'np',
+  scalarPrefix: 'f3',
+};
+export const double: Format = {
+  suffix: 'd',
+  bytes: 8,
+  lanes: 2,
+  size: 'q',
+  packedPrefix: '66',
+  scalarPrefix: 'f2',
+};
 
-const isNan = (format: Format, v: V128): V128 =>
-  v128op(format === single ? SIMD.f32x4_ne : SIMD.f64x2_ne, v, v);
-const quiet = (format: Format, v: V128): V128 =>
-  v128op(SIMD.or, v, format === single ? splat32(0x0040_0000) : splat64(0x0008_0000_0000_0000n));
-const defaultNan = (format: Format): V128 =>
-  format === single ? splat32(0xffc0_0000) : splat64(0xfff8_0000_0000_0000n);
-
-/**
- * The result `r` of an operation on `a` and `b`; where it is NaN: the first operand's NaN made quiet, else the second's, else
- * the default NaN of an invalid operation (Intel SDM volume 1, table 4-7).
- */
-export function mendNan(cx: Context, format: Format, r: V128, a: V128, b: V128): V128 {
+/** NaN lanes of the single-precision result `r` as those of the operand made quiet, or the default NaN of an invalid operation. */
+export function mendNan(cx: Context, r: V128, operand: V128): V128 {
   const { f } = cx;
   const result = f.local('v128');
+  const isNan = (v: V128): V128 => v128op(SIMD.f32x4_ne, v, v);
   f.set(result, r);
-  f.if(v128test(SIMD.any_true, isNan(format, result)), () => {
-    const second = select128(quiet(format, b), defaultNan(format), isNan(format, b));
-    const right = select128(quiet(format, a), second, isNan(format, a));
-    f.set(result, select128(right, result, isNan(format, result)));
+  f.if(v128test(SIMD.any_true, isNan(result)), () => {
+    const quiet = v128op(SIMD.or, operand, splat32(0x0040_0000));
+    const right = select128(quiet, splat32(0xffc0_0000), isNan(operand));
+    f.set(result, select128(right, result, isNan(result)));
   });
   return result;
 }
 
-/** The low lane of a format, zeros above: what stands there must not make needless NaNs. */
+/** The low lane of a format with zeros above, and with ones above: what stands there raises nothing and is exact. */
 export const lowOnly = (v: V128, format: Format): V128 => mergeLow(v, v128.zero(), format.bytes);
+const aboveOnes = (v: V128, format: Format): V128 =>
+  mergeLow(v, VECTOR[format.suffix].splat(1), format.bytes);
 
-export type Operation = (cx: Context, a: V128, b: V128) => V128;
+/** (a, b, lanes) → result */
+export type Operation = (cx: Context, a: V128, b: V128, lanes: number) => V128;
 
 /** ADDPS ADDPD ADDSS ADDSD and their like; the scalar forms keep the destination's upper lanes. */
 export function family(name: string, map: string, operation: (format: Format) => Operation): Row[] {
-  return [single, double].flatMap((format) => familyOf(format, name, map, operation(format)));
+  return [single, double].flatMap((format) => familyOf(format, name, `${map} Vx,`, operation(format)));
 }
-export const familyOf = (format: Format, name: string, opcode: string, op: Operation): Row[] => [
-  vector(`${name}p${format.suffix}`, [`${format.packedPrefix} 0f ${opcode} Vx,Wx`], (cx) => {
+/** @param opcode with the first operand, and without the second: "58 Vx," */
+export const familyOf = (
+  format: Format,
+  name: string,
+  opcode: string,
+  op: Operation,
+  immediate = '',
+): Row[] => [
+  vector(`${name}p${format.suffix}`, [`${format.packedPrefix} 0f ${opcode}Wx${immediate}`], (cx) => {
     const b = source(cx, 1);
-    setVector(cx, 0, op(cx, cx.readVector(0), b));
+    setVector(cx, 0, op(cx, cx.readVector(0), b, format.lanes));
   }),
-  vector(`${name}s${format.suffix}`, [`${format.scalarPrefix} 0f ${opcode} Vx,W${format.size}`], (cx) => {
-    const b = cx.f.let(lowOnly(scalar(cx, 1), format));
-    const a = cx.readVector(0);
-    setVector(cx, 0, mergeLow(op(cx, cx.f.let(lowOnly(a, format)), b), a, format.bytes));
-  }),
+  vector(
+    `${name}s${format.suffix}`,
+    [`${format.scalarPrefix} 0f ${opcode}W${format.size}${immediate}`],
+    (cx) => {
+      const b = cx.f.let(aboveOnes(scalar(cx, 1), format));
+      const a = cx.readVector(0);
+      setVector(cx, 0, mergeLow(op(cx, cx.f.let(lowOnly(a, format)), b, 1), a, format.bytes));
+    },
+  ),
 ];
 
 /** MXCSR.RC: 0 nearest, 1 down, 2 up, 3 towards zero. */
@@ -104,18 +116,17 @@ export function roundScalar(cx: Context, v: F64, mode: I32): F64 {
   return r;
 }
 
-export function roundPacked(cx: Context, v: V128, format: Format, mode: I32): V128 {
+export function roundPacked(cx: Context, value: V128, format: Format, mode: I32): V128 {
   const { f } = cx;
   const [nearest, floor, ceil, trunc] =
     format === single
       ? [SIMD.f32x4_nearest, SIMD.f32x4_floor, SIMD.f32x4_ceil, SIMD.f32x4_trunc]
       : [SIMD.f64x2_nearest, SIMD.f64x2_floor, SIMD.f64x2_ceil, SIMD.f64x2_trunc];
-  const value = f.let(v);
   const r = f.local('v128');
   const m = f.let(mode);
   f.set(r, v128op(trunc, value));
   f.if(i32.eqz(m), () => f.set(r, v128op(nearest, value)));
   f.if(i32.eq(m, i32.const(1)), () => f.set(r, v128op(floor, value)));
   f.if(i32.eq(m, i32.const(2)), () => f.set(r, v128op(ceil, value)));
-  return mendNan(cx, format, r, value, value);
+  return r;
 }

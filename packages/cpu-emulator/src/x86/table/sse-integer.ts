@@ -9,13 +9,13 @@ import {
   packed,
   packedBy,
   plain,
-  range,
   select128,
   setVector,
   source,
   unary,
   vector,
 } from './sse-common.js';
+import { range } from './vectors.js';
 
 /** Shifts by a count in a register or memory, or immediate; counts of the lane's width or more give zero (or all sign). */
 function shifts(name: string, opcode: string, group: string, op: number, width: 16 | 32 | 64): Row[] {

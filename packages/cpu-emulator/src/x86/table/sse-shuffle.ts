@@ -7,17 +7,16 @@ import {
   bitOf,
   imm,
   iota,
-  laneMask,
   lowLane,
   packed,
   packedBy,
   plain,
-  range,
   select128,
   setVector,
   source,
   vector,
 } from './sse-common.js';
+import { laneMask, range } from './vectors.js';
 
 /** Lanes `a0 b0 a1 b1 …` from the low or high half. */
 function unpack(name: string, encoding: string, size: 1 | 2 | 4 | 8, high: boolean): Row {
