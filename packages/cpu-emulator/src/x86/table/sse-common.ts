@@ -71,7 +71,6 @@ export const unary = (name: string, encoding: string, op: (v: V128, cx: Context)
 
 export const imm = (cx: Context): I32 => i32.wrap(cx.imm());
 export const bitOf = (v: I32, n: number): I32 => i32.and(i32.shr_u(v, i32.const(n)), i32.const(1));
-export const splat64 = (v: bigint): V128 => v128op(SIMD.i64x2_splat, i64.const(v));
 export const splat32 = (v: number): V128 => v128op(SIMD.i32x4_splat, i32.const(v));
 export const select128 = (ones: V128, zeros: V128, mask: V128): V128 =>
   v128op(SIMD.bitselect, ones, zeros, mask);
