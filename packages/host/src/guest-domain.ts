@@ -1,76 +1,33 @@
-import { ConsoleBackend } from '@xenolith/console';
-import type { PvKernel } from '@xenolith/domain-builder';
-import { BadInputError, InvariantError } from '@xenolith/host-interface';
-import { type Domain, destroyDomain, type Hypervisor } from '@xenolith/hypervisor-core';
-import { GNTTAB_RESERVED_CONSOLE, XEN_HVM_MEMMAP_TYPE_RAM } from '@xenolith/xen-abi';
-import type { NativeGuest } from './native-guest.js';
-import { buildPv, PAGES_PER_MIB, type PvDomain } from './pv-domain.js';
-import { type DomainResult, shutdownReason } from './result.js';
-import { formatUuid, parseUuid, randomUuid } from './uuid.js';
-import type { XenstoreService } from './xenstore-service.js';
-import { removeDomainEntries, writeDomainEntries, writeVcpuAvailability } from './xenstore-tree.js';
+import { BadInputError } from '@xenolith/host-interface';
+import type { Domain } from '@xenolith/hypervisor-core';
+import type { DomainConfig } from './domain-config.js';
+import { freeName, type Identity } from './identity.js';
+import { DEFAULT_MEMORY_MIB, Incarnation, type IncarnationHost, wallclock } from './incarnation.js';
+import { type DomainResult, type ShutdownReason, shutdownReason } from './result.js';
+import type { ShutdownAction } from './shutdown-action.js';
+import { formatUuid, randomUuid } from './uuid.js';
+import { writeVcpuAvailability } from './xenstore-tree.js';
 
-/** A new PV domain. */
-export interface DomainConfig {
-  /** From `loadKernel`. */
-  kernel: PvKernel;
-  /** The ramdisk file's bytes; a gzip file is unpacked. */
-  ramdisk?: Uint8Array;
-  /** At most 1,023 bytes. */
-  cmdline?: string;
-  /** Default 128. */
-  memoryMiB?: number;
-  /** vCPUs that are online when it starts: 1 … `maxVcpus`, default 1. The guest is asked to leave the others alone. */
-  vcpus?: number;
-  /** vCPUs that it can have: 1 … 128, default `vcpus`. As `maxvcpus` of xl.cfg. */
-  maxVcpus?: number;
-  /** Share of the processor under the scheduler `credit`, 1 … 65535, as `cpu_weight` of xl.cfg. Default 256. */
-  weight?: number;
-  /** Limit under the scheduler `credit`, in percent of a processor; 0, the default, is none. As `cap` of xl.cfg. */
-  cap?: number;
-  /** Highest event-channel port, as `max_event_channels` of xl.cfg. Default 1023. */
-  maxEventPort?: number;
-  /** Default `guest`. */
-  name?: string;
-  /** Default: random, from the host's inputs. */
-  uuid?: string;
-  /** What happens when the guest asks for a reboot. Default `restart`. */
-  onReboot?: 'restart' | 'destroy';
-  /** Where the files came from, for xenstore's `/vm/UUID/image`. */
-  kernelPath?: string;
-  ramdiskPath?: string;
-  /** Gets what the guest prints on its console: bytes that it may keep. Must not throw. */
-  onConsole?(bytes: Uint8Array): void;
-  /** The console takes input again, after `sendConsole` had to refuse some; also after a restart. */
-  onConsoleRoom?(): void;
-  /** Allows CONSOLEIO_write, as a debug build of Xen does, and gets what is written with it. */
-  onConsoleIo?(bytes: Uint8Array): void;
-}
-
-/** What a domain needs of its host. */
-export interface DomainHost {
-  readonly hypervisor: Hypervisor;
-  readonly dom0: NativeGuest;
-  readonly xenstore: XenstoreService;
+/** What a guest needs of its host. */
+export interface DomainHost extends IncarnationHost {
+  /** The guests that have not ended. */
+  readonly domains: readonly GuestDomain[];
   /** Something happened that a sleeping host should see to. */
   wake(): void;
+  /** A domain that has shut down is kept under another name. */
+  keep(domain: GuestDomain): void;
   /** The domain is gone for good. */
   ended(domain: GuestDomain): void;
 }
 
-interface Incarnation {
-  readonly pv: PvDomain;
-  readonly console: ConsoleBackend;
-  release(): void;
-}
-
-/** A guest from its creation to its end, over reboots: each start is a domain with a number of its own, as with `xl`. */
+/**
+ * A guest from its creation to its end, over reboots: each start is a domain with a number of its own, as with `xl`. All
+ * methods may be called at any moment but from a trace sink, and do nothing once it has ended.
+ */
 export class GuestDomain {
-  readonly name: string;
-  readonly uuid: string;
   readonly memoryMiB: number;
   readonly maxVcpus: number;
-  /** Resolves when the guest has ended for good and its memory is free. */
+  /** Resolves when the guest has ended for good and its memory is free (but for pages that other guests map). */
   readonly ended: Promise<DomainResult>;
   private resolveEnded: (result: DomainResult) => void = () => {};
   private current: Incarnation | undefined;
@@ -80,26 +37,41 @@ export class GuestDomain {
   /** Instructions that each vCPU retired before the last reboot. */
   private readonly retiredBefore: number[] = [];
 
-  /** @throws BadInputError; then nothing was made */
+  /**
+   * Use `host.createDomain`.
+   * @param halted a domain that has shut down and is kept, and how it shut down
+   * @throws BadInputError; then nothing was made
+   */
   constructor(
     private readonly host: DomainHost,
     readonly config: DomainConfig,
+    private readonly identity: Identity,
+    halted?: { readonly incarnation: Incarnation; readonly result: DomainResult },
   ) {
-    const { inputs } = host.hypervisor.options;
-    this.name = config.name ?? 'guest';
-    this.uuid = formatUuid(config.uuid === undefined ? randomUuid(inputs) : parseUuid(config.uuid));
-    this.memoryMiB = config.memoryMiB ?? 128;
-    this.maxVcpus = config.maxVcpus ?? config.vcpus ?? 1;
-    this.online = this.checkedVcpus(config.vcpus ?? 1);
+    this.memoryMiB = config.memoryMiB ?? DEFAULT_MEMORY_MIB;
     this.ended = new Promise((resolve) => {
       this.resolveEnded = resolve;
     });
-    this.current = this.start();
+    this.maxVcpus = config.maxVcpus ?? config.vcpus ?? 1;
+    this.online = this.checkedVcpus(config.vcpus ?? 1);
+    this.current = halted?.incarnation ?? this.start();
+    this.halted = halted?.result;
+  }
+
+  /** How it has shut down, while it is kept (`preserve`). */
+  halted: DomainResult | undefined;
+
+  get name(): string {
+    return this.identity.name;
+  }
+
+  get uuid(): string {
+    return this.identity.uuid;
   }
 
   /** Its number now; −1 when it has ended. */
   get domid(): number {
-    return this.current?.pv.domain.domid ?? -1;
+    return this.current?.domid ?? -1;
   }
 
   /** How it ended; undefined while it lives. */
@@ -109,18 +81,18 @@ export class GuestDomain {
 
   /** The hypervisor's domain; undefined when it has ended. */
   get domain(): Domain | undefined {
-    return this.current?.pv.domain;
+    return this.current?.domain;
   }
 
   /** Lets it run: domains begin paused. */
   unpause(): void {
     if (!this.current) return;
-    this.host.hypervisor.unpauseDomain(this.current.pv.domain);
+    this.host.hypervisor.unpauseDomain(this.current.domain);
     this.host.wake();
   }
 
   pause(): void {
-    if (this.current) this.host.hypervisor.pauseDomain(this.current.pv.domain);
+    if (this.current) this.host.hypervisor.pauseDomain(this.current.domain);
   }
 
   /**
@@ -177,25 +149,100 @@ export class GuestDomain {
   destroy(): void {
     if (!this.current) return;
     this.takeApart();
-    this.finish({ reason: 'destroyed', code: -1, restarts: this.restarts });
+    this.finish(this.halted ?? { reason: 'destroyed', code: -1, restarts: this.restarts });
   }
 
   /** For the host, between slices: the domain has shut down with a `SHUTDOWN_*` reason. */
   handleShutdown(code: number): void {
-    const { current, host, config } = this;
+    const { current } = this;
     if (!current) return;
-    const { domid, crashReport } = current.pv.domain;
-    host.xenstore.shutDown(domid);
-    this.takeApart();
+    const { domid, crashReport } = current.domain;
+    this.host.xenstore.shutDown(domid);
     const reason = shutdownReason(code);
-    if (reason === 'reboot' && config.onReboot !== 'destroy') {
-      this.restarts++;
+    const result = { reason, code, restarts: this.restarts, ...(crashReport && { crash: crashReport }) };
+    const action = this.actionFor(reason);
+    this.config.onShutdown?.(result, action);
+    switch (action) {
+      case 'preserve':
+        this.halted = result;
+        break;
+      case 'rename-restart':
+        this.keep(current, result);
+        this.restart(result);
+        break;
+      case 'restart':
+      case 'coredump-restart':
+        this.takeApart();
+        this.restart(result);
+        break;
+      default:
+        this.takeApart();
+        this.finish(result);
+    }
+  }
+
+  /** As xl's `handle_domain_death`; a guest that suspends itself ends here, as there is nothing that could resume it. */
+  private actionFor(reason: ShutdownReason): ShutdownAction {
+    const { config } = this;
+    switch (reason) {
+      case 'poweroff':
+        return config.onPoweroff ?? 'destroy';
+      case 'reboot':
+        return config.onReboot ?? 'restart';
+      case 'crash':
+        return config.onCrash ?? 'destroy';
+      case 'watchdog':
+        return config.onWatchdog ?? 'destroy';
+      case 'soft-reset':
+        return config.onSoftReset ?? 'destroy';
+      default:
+        return 'destroy';
+    }
+  }
+
+  private start(): Incarnation {
+    const { host, identity, config, online, maxVcpus } = this;
+    return new Incarnation(host, identity, { ...config, vcpus: online, maxVcpus });
+  }
+
+  private restart(before: DomainResult): void {
+    try {
       this.current = this.start();
-      this.unpause();
-      config.onConsoleRoom?.();
+    } catch (error) {
+      // Others have its memory by now.
+      if (!(error instanceof BadInputError)) throw error;
+      this.finish({ ...before, restartProblem: error.message });
       return;
     }
-    this.finish({ reason, code, restarts: this.restarts, ...(crashReport && { crash: crashReport }) });
+    this.restarts++;
+    this.unpause();
+    this.config.onConsoleRoom?.();
+  }
+
+  /** The domain stays as it is, with the time behind its name and another UUID (`preserve_domain` of xl_vmcontrol.c). */
+  private keep(incarnation: Incarnation, result: DomainResult): void {
+    const { host, config, name } = this;
+    const minutes = new Date(Number(wallclock(host.hypervisor) / 1_000_000n)).toISOString().slice(0, 16);
+    const identity = {
+      name: freeName(`${name}-${minutes.replace(/[-:]/g, '')}Z`, host.domains),
+      uuid: formatUuid(randomUuid(host.hypervisor.options.inputs)),
+    };
+    incarnation.rename(identity);
+    this.forget();
+    host.keep(new GuestDomain(host, config, identity, { incarnation, result }));
+  }
+
+  private takeApart(): void {
+    const { current } = this;
+    this.forget();
+    current?.takeApart();
+  }
+
+  private forget(): void {
+    this.vcpuInstructions.forEach((retired, id) => {
+      this.retiredBefore[id] = retired;
+    });
+    this.current = undefined;
   }
 
   private finish(result: DomainResult): void {
@@ -203,85 +250,5 @@ export class GuestDomain {
     this.host.ended(this);
     this.resolveEnded(result);
     this.host.wake();
-  }
-
-  private start(): Incarnation {
-    const { config, host } = this;
-    const { hypervisor, xenstore } = host;
-    const pv = buildPv(
-      hypervisor,
-      {
-        kernel: config.kernel,
-        name: this.name,
-        handle: parseUuid(this.uuid),
-        memoryPages: Math.floor(this.memoryMiB * PAGES_PER_MIB),
-        vcpus: this.maxVcpus,
-        // libxl gives a PV guest one range: xc_domain_set_memmap_limit.
-        memoryMap: [{ address: 0n, size: BigInt(this.memoryMiB) << 20n, type: XEN_HVM_MEMMAP_TYPE_RAM }],
-        cmdline: config.cmdline ?? '',
-        ...(config.weight !== undefined && { weight: config.weight }),
-        ...(config.cap !== undefined && { cap: config.cap }),
-        ...(config.maxEventPort !== undefined && { maxEventPort: config.maxEventPort }),
-        ...(config.ramdisk && { ramdisk: config.ramdisk }),
-        ...(config.onConsoleIo && { consoleIo: (bytes: Uint8Array) => config.onConsoleIo?.(bytes) }),
-      },
-      host.dom0.domid,
-    );
-    const { domid } = pv.domain;
-    writeDomainEntries(xenstore.local, {
-      domid,
-      name: this.name,
-      uuid: this.uuid,
-      memoryKiB: this.memoryMiB * 1024,
-      vcpus: this.online,
-      maxVcpus: this.maxVcpus,
-      store: { port: pv.storePort, mfn: pv.storeMfn },
-      console: { port: pv.consolePort, mfn: pv.consoleMfn },
-      kernel: config.kernelPath ?? '',
-      ramdisk: config.ramdisk && (config.ramdiskPath ?? ''),
-      cmdline: config.cmdline ?? '',
-      startedNs: hypervisor.wallclockNs + BigInt(Math.floor(hypervisor.clock.now)),
-    });
-    xenstore.introduce(domid, pv.storePort);
-    return { pv, ...this.connectConsole(domid, pv.consolePort) };
-  }
-
-  private connectConsole(domid: number, remotePort: number): Omit<Incarnation, 'pv'> {
-    const { eventChannels, grants } = this.host.dom0;
-    const page = grants.map(domid, GNTTAB_RESERVED_CONSOLE);
-    if (typeof page === 'number')
-      throw new InvariantError(`The console page cannot be mapped: status ${page}.`);
-    const port = eventChannels.bindInterdomain(domid, remotePort);
-    if (port < 0) throw new InvariantError(`The console port cannot be bound: error ${-port}.`);
-    const console = new ConsoleBackend({
-      page,
-      port,
-      eventChannels,
-      sink: {
-        onOutput: (bytes) => this.config.onConsole?.(bytes),
-        onInputRoom: () => this.config.onConsoleRoom?.(),
-      },
-    });
-    const release = () => {
-      console.close();
-      eventChannels.close(port);
-      grants.unmap(page);
-    };
-    return { console, release };
-  }
-
-  private takeApart(): void {
-    const { current, host } = this;
-    if (!current) return;
-    const { domain } = current.pv;
-    this.vcpuInstructions.forEach((retired, id) => {
-      this.retiredBefore[id] = retired;
-    });
-    // The console's last words first.
-    current.release();
-    host.xenstore.release(domain.domid);
-    removeDomainEntries(host.xenstore.local, domain.domid, this.uuid);
-    destroyDomain(host.hypervisor, domain);
-    this.current = undefined;
   }
 }

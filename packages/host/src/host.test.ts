@@ -2,7 +2,8 @@ import { compileInterpreter } from '@xenolith/cpu-emulator';
 import { demoKernel, faultKernel, helloKernel } from '@xenolith/guest-kernels';
 import { BadInputError } from '@xenolith/host-interface';
 import { describe, expect, it } from 'vitest';
-import type { DomainConfig, GuestDomain } from './guest-domain.js';
+import type { DomainConfig } from './domain-config.js';
+import type { GuestDomain } from './guest-domain.js';
 import { createHost, type Host } from './host.js';
 import { loadKernel } from './kernel.js';
 

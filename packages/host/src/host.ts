@@ -14,8 +14,11 @@ import {
   type SchedulerName,
 } from '@xenolith/hypervisor-core';
 import { MachineMemory } from '@xenolith/mmu';
+import type { DomainConfig } from './domain-config.js';
+import { type DomainInfo, domainInfo } from './domain-info.js';
 import { type EventLoop, LONGEST_SLEEP_MS, webEventLoop } from './event-loop.js';
-import { type DomainConfig, type DomainHost, GuestDomain } from './guest-domain.js';
+import { type DomainHost, GuestDomain } from './guest-domain.js';
+import { chooseIdentity } from './identity.js';
 import { fixedInputs, systemInputs } from './inputs.js';
 import { createNativeGuest, type NativeGuest } from './native-guest.js';
 import { PAGES_PER_MIB } from './pv-domain.js';
@@ -121,9 +124,29 @@ export class Host implements DomainHost {
 
   /** Makes a domain, paused. @throws BadInputError; then nothing was made */
   createDomain(config: DomainConfig): GuestDomain {
-    const guest = new GuestDomain(this, config);
+    const identity = chooseIdentity(config, this.domains, this.hypervisor.options.inputs);
+    const guest = new GuestDomain(this, config, identity);
     this.guests.add(guest);
     return guest;
+  }
+
+  /** The guest with this number or name. */
+  find(which: number | string): GuestDomain | undefined {
+    return this.domains.find(({ domid, name }) => name === which || String(domid) === String(which));
+  }
+
+  /** All domains of guests, by number, as `xl list` shows them. */
+  list(): DomainInfo[] {
+    const { hypervisor } = this;
+    return [...hypervisor.domains.values()]
+      .sort((a, b) => a.domid - b.domid)
+      .map((domain) =>
+        domainInfo(
+          hypervisor,
+          domain,
+          this.domains.find((guest) => guest.domain === domain),
+        ),
+      );
   }
 
   /**
@@ -147,6 +170,11 @@ export class Host implements DomainHost {
   wake(): void {
     this.woken = true;
     this.wakeUp?.();
+  }
+
+  /** For domains: one has shut down and is kept. */
+  keep(guest: GuestDomain): void {
+    this.guests.add(guest);
   }
 
   /** For domains: one has ended. */

@@ -1,5 +1,7 @@
+export type { DomainConfig } from './domain-config.js';
+export type { DomainInfo } from './domain-info.js';
 export { type EventLoop, webEventLoop } from './event-loop.js';
-export { type DomainConfig, GuestDomain } from './guest-domain.js';
+export type { GuestDomain } from './guest-domain.js';
 export { createHost, Host, type HostOptions } from './host.js';
 export { type FixedInputs, fixedInputs, systemInputs } from './inputs.js';
 export { loadKernel } from './kernel.js';

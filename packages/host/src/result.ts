@@ -28,6 +28,8 @@ export interface DomainResult {
   readonly restarts: number;
   /** For `crash` and `watchdog`: what its vCPUs did. */
   readonly crash?: CrashReport;
+  /** It was to be started again, but that was not possible: why. */
+  readonly restartProblem?: string;
 }
 
 const reasons = new Map<number, ShutdownReason>([

@@ -1,5 +1,6 @@
 import { compileInterpreter } from '@xenolith/cpu-emulator';
-import type { DomainConfig, GuestDomain } from './guest-domain.js';
+import type { DomainConfig } from './domain-config.js';
+import type { GuestDomain } from './guest-domain.js';
 import { createHost, type Host, type HostOptions } from './host.js';
 import { loadKernel } from './kernel.js';
 

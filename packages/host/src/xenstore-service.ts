@@ -24,7 +24,7 @@ export class XenstoreService {
     private readonly dom0: NativeGuest,
   ) {
     this.server = new XenstoreServer({
-      domainExists: (domid) => hv.exists(domid),
+      domainExists: (domid) => hv.exists(domid) && !hv.byId(domid)?.dying,
       onMessage: messageTracer(hv.trace),
       onLog: (line) => hv.log.log('info', 'xenstore', line),
     });

@@ -1,6 +1,7 @@
 import { LocalXenstore, XenstoreServer } from '@xenolith/xenstore';
 import { describe, expect, it } from 'vitest';
 import {
+  moveDomainEntries,
   removeDomainEntries,
   writeDomainEntries,
   writeHostEntries,
@@ -116,6 +117,7 @@ const entries = {
   name: 'ref1',
   uuid: UUID,
   memoryKiB: 524_288,
+  maxMemoryKiB: 524_288,
   vcpus: 1,
   maxVcpus: 1,
   store: { port: 1, mfn: 259_585 },
@@ -142,6 +144,17 @@ describe('the tree of a PV domain', () => {
     writeVcpuAvailability(store, 1, 3, 1);
     expect(availability()).toEqual(['online', 'offline', 'offline']);
     expect(store.list(`/vm/${UUID}/image`).sort()).toEqual(['cmdline', 'kernel', 'ostype']);
+  });
+
+  it('moves to another name and UUID', () => {
+    const store = create();
+    writeDomainEntries(store, entries);
+    moveDomainEntries(store, 1, UUID, { name: 'kept', uuid: 'another' });
+    expect(store.list('/vm')).toEqual(['another']);
+    expect(store.read('/local/domain/1/vm')).toBe('/vm/another');
+    expect([store.read('/local/domain/1/name'), store.read('/vm/another/name')]).toEqual(['kept', 'kept']);
+    removeDomainEntries(store, 1, 'another');
+    expect(store.list('/vm')).toEqual([]);
   });
 
   it('goes without a trace, whatever the guest put there', () => {

@@ -6,7 +6,8 @@ export interface DomainEntries {
   readonly name: string;
   readonly uuid: string;
   readonly memoryKiB: number;
-  /** vCPUs online, and vCPUs at all. */
+  readonly maxMemoryKiB: number;
+  /** Online at the start, and at most. */
   readonly vcpus: number;
   readonly maxVcpus: number;
   readonly store: { readonly port: number; readonly mfn: number };
@@ -68,7 +69,7 @@ export function writeDomainEntries(store: LocalXenstore, entries: DomainEntries)
     writeAll(store, home, {
       'control/platform-feature-multiprocessor-suspend': '1',
       'control/platform-feature-xs_reset_watches': '1',
-      'memory/static-max': String(entries.memoryKiB),
+      'memory/static-max': String(entries.maxMemoryKiB),
       'memory/target': String(entries.memoryKiB),
       'memory/videoram': '0',
       domid: String(domid),
@@ -148,6 +149,23 @@ function writeConsole(
   store.write(libxl, '');
   store.setPermissions(libxl, none);
   writeAll(store, libxl, { frontend: front, backend: back, ...backend });
+}
+
+/** Gives a domain another name and UUID (`libxl_domain_preserve` and `libxl__domain_rename` of libxl_domain.c). */
+export function moveDomainEntries(
+  store: LocalXenstore,
+  domid: number,
+  oldUuid: string,
+  { name, uuid }: { readonly name: string; readonly uuid: string },
+): void {
+  const vm = `/vm/${uuid}`;
+  store.transaction(() => {
+    store.write(vm, '');
+    store.setPermissions(vm, store.getPermissions(`/vm/${oldUuid}`));
+    writeAll(store, vm, { uuid, name });
+    store.rm(`/vm/${oldUuid}`);
+    writeAll(store, `/local/domain/${domid}`, { vm, name });
+  });
 }
 
 /** Removes what `writeDomainEntries` wrote, as libxl does when a domain is destroyed. */

@@ -11,6 +11,7 @@ export { firstArgument, HYPERCALLS, type Hypercall } from './hypercalls/table.js
 export { type HostStatus, Hypervisor, type HypervisorOptions } from './hypervisor.js';
 export type { MemoryRange, PvMemory } from './memory/index.js';
 export type { SchedulerName } from './sched/index.js';
+export { RUNSTATE } from './sched/runstate.js';
 export type { Scheduler } from './sched/scheduler.js';
 export { type ClockMode, HostClock } from './time/clock.js';
 export { type Timer, TimerQueue } from './time/timers.js';
