@@ -68,6 +68,8 @@ const sources = (folder, kind) =>
 const built = new Map();
 try {
   const library = sources('src/lib', /\.(c|S)$/).map(object);
+  // Taken by the kernels that need it.
+  const smp = ['--start-lib', ...sources('src/lib/smp', /\.(c|S)$/).map(object), '--end-lib'];
   /** @type {string[]} */
   const names = [];
   for (const source of sources('src/kernels', /\.c$/)) {
@@ -75,7 +77,7 @@ try {
     const image = join(out, `${name}.elf`);
     execFileSync(
       lld,
-      [...link, '-T', join(here, 'src/lib/guest.lds'), '-o', image, ...library, object(source)],
+      [...link, '-T', join(here, 'src/lib/guest.lds'), '-o', image, ...library, object(source), ...smp],
       {
         stdio: 'inherit',
       },

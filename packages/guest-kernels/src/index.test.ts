@@ -12,6 +12,7 @@ const images: [string, Uint8Array][] = [
   ['fuzz', kernels.fuzzKernel],
   ['xenstore', kernels.xenstoreKernel],
   ['neighbour', kernels.neighbourKernel],
+  ['smp', kernels.smpKernel],
 ];
 
 describe('guest kernels', () => {

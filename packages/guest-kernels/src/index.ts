@@ -4,6 +4,7 @@ import fault from './generated/fault.js';
 import fuzz from './generated/fuzz.js';
 import hello from './generated/hello.js';
 import neighbour from './generated/neighbour.js';
+import smp from './generated/smp.js';
 import xenstore from './generated/xenstore.js';
 
 /** Images travel as base64 so that the package needs no files and no fetch, in Node and in browsers. */
@@ -29,3 +30,6 @@ export const neighbourKernel: Uint8Array = /* @__PURE__ */ decode(neighbour);
 
 /** Uses xenstore in every way that a guest does, and says what came of it; `wait`: powers off when it is told to. */
 export const xenstoreKernel: Uint8Array = /* @__PURE__ */ decode(xenstore);
+
+/** Brings up all of its vCPUs and tries what they need: a lock, interrupts, NMIs, flushes. Ends with `smp: ok`. */
+export const smpKernel: Uint8Array = /* @__PURE__ */ decode(smp);
