@@ -58,13 +58,6 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   { kind: 'ours', pattern: /^Spectre V2 : Mitigation: Enhanced \/ Automatic IBRS$/, reason: PROCESSOR },
 
-  {
-    kind: 'reference',
-    pattern: /^xen:events: Using FIFO-based ABI$/,
-    reason: 'init_control is not there yet',
-  },
-  { kind: 'ours', pattern: /^xen:events: Using 2-level ABI$/, reason: 'init_control is not there yet' },
-
   { kind: 'values', pattern: /^node 0 deferred pages initialised in \d+ms$/, reason: SPEED },
   { kind: 'values', pattern: /^audit: type=2000 audit\(/, reason: 'another date' },
   // It is unpacked in the background.

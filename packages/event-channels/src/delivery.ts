@@ -9,6 +9,8 @@ export interface Delivery {
   unmask(channel: Channel): void;
   isPending(port: number): boolean;
   isMasked(port: number): boolean;
+  /** A closed port that cannot be given out yet: the guest still has to take it out of a queue. */
+  isBusy?(port: number): boolean;
 }
 
 /**

@@ -4,7 +4,6 @@ import {
   EINVAL,
   ENOENT,
   ENOSPC,
-  ENOSYS,
   EPERM,
   ESRCH,
   EVTCHNSTAT_closed,
@@ -78,10 +77,6 @@ describe('results of xen/common/event_channel.c', () => {
     ['reset: another domain', (e) => e.reset(1, 0), -EPERM],
     ['reset: privileged, but not paused', (e) => e.reset(0, 1), -EINVAL],
     ['reset: privileged and paused', (e) => e.reset(0, 2), 0],
-    ['init_control', (e) => e.initControl(), -ENOSYS],
-    ['expand_array', (e) => e.expandArray(), -ENOSYS],
-    ['set_priority', (e) => e.setPriority(1, 1), -ENOSYS],
-    ['set_priority: beyond the buckets', (e) => e.setPriority(1, 64), -EINVAL],
     ['poll: free port', (e) => e.poll(1, 0, [10]), -EINVAL],
     ['poll: port 0', (e) => e.poll(1, 0, [0]), -EINVAL],
   ];

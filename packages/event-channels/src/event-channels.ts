@@ -1,23 +1,24 @@
 import { InvariantError, noTrace, type TraceSink } from '@xenolith/host-interface';
 import {
   DOMID_SELF,
+  EACCES,
+  EAGAIN,
+  EBUSY,
   EEXIST,
   EINVAL,
   ENOENT,
   ENOSYS,
   EPERM,
+  ERESTART,
   ESRCH,
-  EVTCHNSTAT_closed,
-  EVTCHNSTAT_interdomain,
-  EVTCHNSTAT_ipi,
-  EVTCHNSTAT_unbound,
-  EVTCHNSTAT_virq,
+  EVTCHN_FIFO_PRIORITY_MIN,
   NR_VIRQS,
 } from '@xenolith/xen-abi';
 import { type Channel, PORT_STATE } from './channel.js';
 import { DomainEvents, type DomainOptions } from './domain-events.js';
 import { checkInvariants } from './invariants.js';
-import type { Wakeups } from './two-level.js';
+import type { Wakeups } from './shared-pages.js';
+import { type PortStatus, statusOf } from './status.js';
 import { isGlobalVirq } from './virq.js';
 
 export interface EventChannelsOptions extends Wakeups {
@@ -26,17 +27,8 @@ export interface EventChannelsOptions extends Wakeups {
   trace?: TraceSink;
 }
 
-/** What EVTCHNOP_status tells of a port; `status` is an `EVTCHNSTAT_*`. */
-export interface PortStatus {
-  status: number;
-  /** The vCPU that is notified. */
-  vcpu: number;
-  /** unbound: who may bind; interdomain: the peer. */
-  dom?: number;
-  /** interdomain: the peer's port. */
-  port?: number;
-  virq?: number;
-}
+/** Ports that one EVTCHNOP_reset closes at most: some milliseconds. */
+const RESET_PORTS = 4096;
 
 /**
  * The event channels of a host: what EVTCHNOP_* do, with the results and the order of checks of Xen 4.17
@@ -58,13 +50,14 @@ export class EventChannels {
   }
 
   /**
-   * The domain dies: every port is closed, and no more are allocated. A peer's port becomes unbound, still reserved for the
-   * domain that is gone, and gets no event.
+   * The domain dies: every port is closed, no more are allocated, and its pages are given back. A peer's port becomes
+   * unbound, still reserved for the domain that is gone, and gets no event.
    */
   setDying(domid: number): void {
     const domain = this.known(domid);
     domain.table.dying = true;
     for (let port = domain.table.ports.length - 1; port > 0; port--) this.closePort(domain, port);
+    domain.leaveFifo();
   }
 
   /** Forgets a domain, dead or not. */
@@ -170,19 +163,7 @@ export class EventChannels {
     const channel = domain.table.get(port);
     if (!channel) return -EINVAL;
     if (!this.mayTarget(caller, domain)) return -EPERM;
-    const { vcpu } = channel;
-    switch (channel.state) {
-      case PORT_STATE.unbound:
-        return { status: EVTCHNSTAT_unbound, vcpu, dom: channel.remoteDomid };
-      case PORT_STATE.interdomain:
-        return { status: EVTCHNSTAT_interdomain, vcpu, dom: channel.remoteDomid, port: channel.remotePort };
-      case PORT_STATE.virq:
-        return { status: EVTCHNSTAT_virq, vcpu, virq: channel.virq };
-      case PORT_STATE.ipi:
-        return { status: EVTCHNSTAT_ipi, vcpu };
-      default:
-        return { status: EVTCHNSTAT_closed, vcpu };
-    }
+    return statusOf(channel);
   }
 
   /** IPIs and per-vCPU VIRQs stay where they were bound. */
@@ -207,29 +188,58 @@ export class EventChannels {
     return 0;
   }
 
-  reset(caller: number, dom: number): number {
+  /**
+   * Closes all ports of a domain and takes it back to the 2-level ABI. Many ports take several calls: −ERESTART says
+   * that the rest is to be asked for with `resuming` (EVTCHNOP_reset_cont).
+   */
+  reset(caller: number, dom: number, resuming = false): number {
     const domain = this.lookup(caller, dom);
     if (!domain) return -ESRCH;
     if (!this.mayTarget(caller, domain)) return -EPERM;
     if (domain.domid !== caller && !this.host.isPaused?.(domain.domid)) return -EINVAL;
-    for (let port = 1; port < domain.table.ports.length && domain.table.active > 0; port++) {
+    const { table, resetNext } = domain;
+    // Two at a time, or the rest of none.
+    if (resuming !== resetNext > 0) return -EBUSY;
+    const first = resuming ? resetNext : 1;
+    for (let port = first; port < table.ports.length && table.active > 0; port++) {
+      if (port === first + RESET_PORTS) {
+        domain.resetNext = port;
+        return -ERESTART;
+      }
       this.closePort(domain, port);
     }
+    domain.resetNext = 0;
+    // Ports that were bound in between.
+    if (table.active > 0) return -EAGAIN;
+    domain.leaveFifo();
     return 0;
   }
 
-  /** The FIFO ABI is not offered: guests fall back to the 2-level one. */
-  initControl(): number {
-    return -ENOSYS;
+  /** Gives a vCPU its control block of the FIFO ABI. @param gfn any number; @param offset 0 … 2^32 − 1 */
+  initControl(caller: number, vcpu: number, gfn: number, offset: number): number {
+    return this.known(caller).initControl(vcpu, gfn, offset);
   }
 
-  expandArray(): number {
-    return -ENOSYS;
+  /** Adds a page to the event array of the FIFO ABI. */
+  expandArray(caller: number, gfn: number): number {
+    return this.known(caller).expandArray(gfn);
   }
 
-  /** Priorities belong to the FIFO ABI; a bad port is found first. */
-  setPriority(caller: number, port: number): number {
-    return this.known(caller).table.get(port) ? -ENOSYS : -EINVAL;
+  /** Says in which queue of the FIFO ABI later events go; a bad port is found first. */
+  setPriority(caller: number, port: number, priority: number): number {
+    const domain = this.known(caller);
+    const channel = domain.table.get(port);
+    if (!channel) return -EINVAL;
+    if (!domain.isFifo) return -ENOSYS;
+    if (!channel.usable) return -EACCES;
+    if (priority > EVTCHN_FIFO_PRIORITY_MIN) return -EINVAL;
+    channel.priority = priority;
+    return 0;
+  }
+
+  /** Offsets of guest pages that the hypervisor holds for the domain's FIFO ABI, one for each reference. */
+  heldPages(domid: number): Iterable<number> {
+    return this.known(domid).heldPages();
   }
 
   /** Raises a virtual IRQ. @returns whether the domain has bound it. @param vcpu of a per-vCPU VIRQ; global ones ignore it */
@@ -285,10 +295,7 @@ export class EventChannels {
   /** All ports in use, lowest first: for lsevtchn and the like. */
   list(domid: number): ({ localPort: number } & PortStatus)[] {
     const ports = this.known(domid).table.ports.filter((c) => c.usable);
-    return ports.map((c) => ({
-      localPort: c.port,
-      ...(this.status(domid, DOMID_SELF, c.port) as PortStatus),
-    }));
+    return ports.map((c) => ({ localPort: c.port, ...statusOf(c) }));
   }
 
   /** Throws InvariantError if the tables contradict each other. For tests and test builds. */

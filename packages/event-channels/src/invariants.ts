@@ -8,6 +8,7 @@ export function checkInvariants(domains: ReadonlyMap<number, DomainEvents>): voi
   for (const domain of domains.values()) {
     checkPorts(domain, domains);
     checkVirqs(domain);
+    for (const problem of domain.problems()) failIn(domain)(problem);
   }
 }
 

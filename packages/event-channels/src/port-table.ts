@@ -1,5 +1,6 @@
-import { EBUSY, EINVAL, ENOSPC } from '@xenolith/xen-abi';
+import { EBUSY, EINVAL, ENOSPC, EVTCHN_FIFO_PRIORITY_DEFAULT } from '@xenolith/xen-abi';
 import { Channel, PORT_STATE } from './channel.js';
+import type { Delivery } from './delivery.js';
 
 /** Ports come in buckets of a page (64 entries of 64 bytes): a port beyond the last bucket is EINVAL, a free one often is not. */
 export const PORTS_PER_BUCKET = 64;
@@ -12,10 +13,10 @@ export class PortTable {
   dying = false;
   private lowestFree = 1;
 
-  /** @param maxPort highest port number that may be allocated (`max_event_channels` of xl.cfg); @param limit ports of the ABI */
+  /** @param maxPort highest port number that may be allocated (`max_event_channels` of xl.cfg); @param abi the one in use */
   constructor(
     readonly maxPort: number,
-    readonly limit: number,
+    private readonly abi: () => Pick<Delivery, 'limit' | 'isBusy'>,
   ) {
     this.grow();
     this.ports[0]!.state = PORT_STATE.reserved;
@@ -29,12 +30,15 @@ export class PortTable {
   /** Takes the lowest free port. The caller gives it a state or calls `release`. @returns the channel, or −errno */
   allocate(): Channel | number {
     if (this.dying) return -EINVAL;
+    let firstBusy: number | undefined;
     for (let port = this.lowestFree; ; port++) {
       const got = this.take(port);
-      if (got !== -EBUSY) {
-        if (typeof got !== 'number') this.lowestFree = port + 1;
-        return got;
+      if (got === -EBUSY) {
+        if (this.ports[port]!.state === PORT_STATE.free) firstBusy ??= port;
+        continue;
       }
+      this.lowestFree = firstBusy ?? (typeof got === 'number' ? port : port + 1);
+      return got;
     }
   }
 
@@ -42,15 +46,17 @@ export class PortTable {
     channel.state = PORT_STATE.free;
     channel.vcpu = 0;
     channel.remoteDomid = channel.remotePort = channel.virq = 0;
+    channel.priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
     this.active--;
     if (channel.port < this.lowestFree) this.lowestFree = channel.port;
   }
 
   private take(port: number): Channel | number {
-    if (port > this.maxPort || port >= this.limit) return -ENOSPC;
+    const abi = this.abi();
+    if (port > this.maxPort || port >= abi.limit) return -ENOSPC;
     while (port >= this.ports.length) this.grow();
     const channel = this.ports[port]!;
-    if (channel.state !== PORT_STATE.free) return -EBUSY;
+    if (channel.state !== PORT_STATE.free || abi.isBusy?.(port)) return -EBUSY;
     this.active++;
     return channel;
   }

@@ -1,26 +1,7 @@
 import { SharedInfo, VcpuInfo } from '@xenolith/xen-abi';
 import type { Channel } from './channel.js';
 import type { Delivery } from './delivery.js';
-
-/** Where a domain's shared structures lie now, as byte offsets in `bytes` (machine memory). */
-export interface SharedPages {
-  readonly bytes: Uint8Array;
-  /** Offset of the domain's shared_info page. */
-  sharedInfo(): number;
-  /**
-   * Offset of the vCPU's vcpu_info, which `VCPUOP_register_vcpu_info` moves; −1 while it has none (vCPU 32 and up
-   * before registration), when events set no bit that a guest could see.
-   */
-  vcpuInfo(vcpu: number): number;
-}
-
-/** The hooks that delivery calls in the host. */
-export interface Wakeups {
-  /** `evtchn_upcall_pending` went from 0 to 1: deliver the upcall, wake the vCPU if it is blocked. */
-  notify(domid: number, vcpu: number): void;
-  /** A vCPU that waits in SCHEDOP_poll has its event. */
-  unblock(domid: number, vcpu: number): void;
-}
+import { markEventsPending, type SharedPages, type Wakeups } from './shared-pages.js';
 
 /**
  * The 2-level ABI (xen/common/event_2l.c; layout in xen/include/public/xen.h): a pending and a mask bit a port in
@@ -81,8 +62,7 @@ export class TwoLevelDelivery implements Delivery {
   private select(vcpu: number, port: number): void {
     const info = this.pages.vcpuInfo(vcpu);
     if (info < 0 || this.testAndSet(info + this.selectorOffset(), port >> this.wordShift)) return;
-    if (this.testAndSet(info + VcpuInfo.offset.evtchn_upcall_pending, 0)) return;
-    this.wakeups.notify(this.domid, vcpu);
+    markEventsPending(this.pages, this.wakeups, this.domid, vcpu);
   }
 
   /** 32-bit guests have a 4-byte selector after the same two flag bytes: at 4, not at 8. */

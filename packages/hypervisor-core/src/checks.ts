@@ -1,4 +1,5 @@
 import { InvariantError } from '@xenolith/host-interface';
+import { PAGE_SIZE } from '@xenolith/mmu';
 import type { Hypervisor } from './hypervisor.js';
 import { checkTouchedFrames, type ExtraReferences, recountFrames } from './memory/index.js';
 
@@ -36,11 +37,14 @@ export class Checks {
   }
 }
 
-/** References that no page table and no register shows: vcpu_info areas, pages held for good, grant mappings. */
+/** References that no page table and no register shows: vcpu_info areas, pages held for good or for FIFO events, grant mappings. */
 function* heldReferences(hv: Hypervisor): Generator<ExtraReferences> {
   for (const domain of hv.domains.values()) {
     for (const { vcpuInfoFrame: mfn } of domain.vcpus) if (mfn !== 0) yield { mfn, general: 1, writable: 1 };
     for (const mfn of domain.heldPages()) yield { mfn, general: 1, writable: 1 };
+    for (const page of hv.events.heldPages(domain.domid)) {
+      yield { mfn: page / PAGE_SIZE, general: 1, writable: 1 };
+    }
   }
   yield* hv.grants.heldReferences();
 }

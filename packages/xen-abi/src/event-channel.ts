@@ -17,6 +17,8 @@ export const EVTCHNOP_reset = 10;
 export const EVTCHNOP_init_control = 11;
 export const EVTCHNOP_expand_array = 12;
 export const EVTCHNOP_set_priority = 13;
+/** Only Xen itself makes this: an `EVTCHNOP_reset` that goes on. */
+export const EVTCHNOP_reset_cont = 14;
 
 /** Flags of `evtchn_bind_pirq`. */
 export const BIND_PIRQ__WILL_SHARE = 1;

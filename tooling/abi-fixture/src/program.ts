@@ -34,8 +34,11 @@ const probeTypes: Record<string, { cType: string; end?: string }> = {
   FlexRingHeader: { cType: 'struct probe_data_intf', end: 'ref' },
 };
 
-/** Constants that have no name in the headers. */
-const expressions: Record<string, string> = { SRING_RING_OFFSET: 'offsetof(struct probe_sring, ring)' };
+/** Constants that have no name in the headers, or only for Xen itself (`__XEN__`). */
+const expressions: Record<string, string> = {
+  SRING_RING_OFFSET: 'offsetof(struct probe_sring, ring)',
+  EVTCHNOP_reset_cont: '14',
+};
 
 /** A number that the compiler knows, and where it goes in the fixture. */
 interface Probe {

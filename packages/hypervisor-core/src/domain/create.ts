@@ -1,5 +1,6 @@
 import { BadInputError } from '@xenolith/host-interface';
 import { PAGE_SIZE } from '@xenolith/mmu';
+import { FrameType } from '@xenolith/mmu/frames';
 import { DOMID_FIRST_RESERVED, VcpuInfo, XEN_LEGACY_MAX_VCPUS } from '@xenolith/xen-abi';
 import type { Hypervisor } from '../hypervisor.js';
 import { Pit } from '../time/pit.js';
@@ -83,6 +84,11 @@ export function createDomain(hv: Hypervisor, settings: DomainSettings): Domain {
       bytes: machine.bytes,
       sharedInfo: () => domain.sharedInfo * PAGE_SIZE,
       vcpuInfo: (id) => domain.vcpus[id]?.vcpuInfo || -1,
+      pages: {
+        get: (gfn) => (frames.getPageAndType(gfn, domid, FrameType.writable) === 0 ? gfn * PAGE_SIZE : -1),
+        put: (offset) => frames.putPageAndType(offset / PAGE_SIZE),
+        wrote: (offset, length) => frames.codeWritten(offset, length),
+      },
     },
   });
   if (!hv.grants.addDomain({ domid, vcpus })) {

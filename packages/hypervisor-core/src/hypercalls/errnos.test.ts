@@ -110,7 +110,11 @@ const rows: Row[] = [
   // Events and grants: only the glue; the models have their own tests.
   ['event_channel_op', [abi.EVTCHNOP_send, WILD], -abi.EFAULT],
   ['event_channel_op', [abi.EVTCHNOP_send, 'arg'], -abi.EINVAL, [9]],
-  ['event_channel_op', [abi.EVTCHNOP_init_control, 'arg'], -abi.ENOSYS],
+  ['event_channel_op', [abi.EVTCHNOP_init_control, 'arg'], -abi.EINVAL, [1n << 40n, 0, 0]],
+  ['event_channel_op', [abi.EVTCHNOP_init_control, 'arg'], -abi.ENOENT, [0n, 0, 9]],
+  ['event_channel_op', [abi.EVTCHNOP_expand_array, 'arg'], -abi.EOPNOTSUPP, [0n]],
+  ['event_channel_op', [abi.EVTCHNOP_set_priority, 'arg'], -abi.ENOSYS, [0, 7]],
+  ['event_channel_op', [abi.EVTCHNOP_reset_cont, 'arg'], -abi.EBUSY, [abi.DOMID_SELF]],
   ['event_channel_op', [99, 'arg'], -abi.ENOSYS],
   ['event_channel_op_compat', ['arg'], -abi.ENOSYS, [abi.EVTCHNOP_reset, 0]],
   ['event_channel_op_compat', ['arg'], -abi.EINVAL, [abi.EVTCHNOP_send, 9]],

@@ -1,6 +1,9 @@
 import {
   EFAULT,
   ENOSYS,
+  ERESTART,
+  EVTCHN_FIFO_LINK_BITS,
+  EVTCHNOP_reset_cont,
   EVTCHNOP_unmask,
   EvtchnAllocUnbound,
   EvtchnBindInterdomain,
@@ -18,7 +21,7 @@ import {
   EvtchnStatus,
   EvtchnUnmask,
 } from '@xenolith/xen-abi';
-import { type Accessed, Operations, refused, taking, updating } from '../operations.js';
+import { type Accessed, Operations, taking, updating } from '../operations.js';
 import { type Call, u64 } from './call.js';
 
 /** A port is stored by `store` and the call answers 0; an error is passed on. */
@@ -58,11 +61,25 @@ export const EVENT_CHANNEL_OPERATIONS = new Operations<Call, 'EVTCHNOP_'>('EVTCH
   status: updating(EvtchnStatus, status),
   bind_vcpu: taking(EvtchnBindVcpu, (call, r) => call.hv.events.bindVcpu(self(call), r.port, r.vcpu)),
   unmask: taking(EvtchnUnmask, (call, r) => call.hv.events.unmask(self(call), r.port)),
-  reset: taking(EvtchnReset, (call, r) => call.hv.events.reset(self(call), r.dom)),
-  init_control: refused(ENOSYS, 'everybody', EvtchnInitControl),
-  expand_array: refused(ENOSYS, 'everybody', EvtchnExpandArray),
-  set_priority: taking(EvtchnSetPriority, (call, r) => call.hv.events.setPriority(self(call), r.port)),
+  reset: taking(EvtchnReset, (call, r, arg) => reset(call, r.dom, arg, false)),
+  init_control: updating(EvtchnInitControl, (call, r) => {
+    r.link_bits = EVTCHN_FIFO_LINK_BITS;
+    return call.hv.events.initControl(self(call), r.vcpu, Number(r.control_gfn), r.offset);
+  }),
+  expand_array: taking(EvtchnExpandArray, (call, r) =>
+    call.hv.events.expandArray(self(call), Number(r.array_gfn)),
+  ),
+  set_priority: taking(EvtchnSetPriority, (call, r) =>
+    call.hv.events.setPriority(self(call), r.port, r.priority),
+  ),
+  // Xen's own, for a reset that goes on; a guest that makes it finds none to go on with.
+  reset_cont: taking(EvtchnReset, (call, r, arg) => reset(call, r.dom, arg, true)),
 });
+
+function reset({ hv, domain }: Call, dom: number, arg: bigint, resuming: boolean): number {
+  const rc = hv.events.reset(domain.domid, dom, resuming);
+  return rc === -ERESTART ? hv.memory.continueWith([BigInt(EVTCHNOP_reset_cont), arg]) : rc;
+}
 
 function status({ domain, hv }: Call, request: Accessed<(typeof EvtchnStatus)['fields']>): number {
   const found = hv.events.status(domain.domid, request.dom, request.port);

@@ -47,7 +47,7 @@ export interface TestHost {
 /** A host with one PV domain: 16 data pages mapped writable, its vCPU in kernel mode with the stack in page 15. */
 export function testHost(
   options: Partial<HypervisorOptions> = {},
-  settings: { vcpus?: number } = {},
+  settings: { vcpus?: number; maxEventPort?: number } = {},
 ): TestHost {
   const machine = new MachineMemory(2048);
   const cpu = new FakeProcessor(machine);
@@ -60,7 +60,7 @@ export function testHost(
     onShutdown: (domain, reason) => shutdowns.push([domain.domid, reason]),
     ...options,
   });
-  const domain = createDomain(hv, { memoryPages: 64, vcpus: settings.vcpus ?? 1 });
+  const domain = createDomain(hv, { memoryPages: 64, vcpus: 1, ...settings });
   // pfn 0 … 15 data, 16 … 19 the tables of the kernel, 20 … 23 those of the user.
   const entry = (pfn: number, flags: bigint) => (BigInt(domain.p2m[pfn]!) << 12n) | flags;
   const set = (table: number, slot: number, value: bigint) =>
