@@ -61,6 +61,7 @@ export const HVMOP_get_mem_access = 13;
 export const HVMOP_get_mem_type = 15;
 export const HVMOP_set_evtchn_upcall_vector = 23;
 export const HVMOP_guest_request_vm_event = 24;
+export const HVMOP_altp2m = 25;
 
 /** Argument of `HVMOP_set_param` and `HVMOP_get_param`. */
 export const XenHvmParam = struct('struct xen_hvm_param', { domid: u16, pad: u16, index: u32, value: u64 });
@@ -74,6 +75,21 @@ export const XenHvmPagetableDying = struct('struct xen_hvm_pagetable_dying', {
 
 /** Argument of `HVMOP_get_time`. */
 export const XenHvmGetTime = struct('struct xen_hvm_get_time', { now: u64 });
+
+/** Argument of `HVMOP_xentrace`: a record of the guest's own for the host's trace. */
+export const XenHvmXentrace = struct('struct xen_hvm_xentrace', {
+  event: u16,
+  extra_bytes: u16,
+  extra: array(u8, 28),
+});
+
+/** Argument of `HVMOP_get_mem_type`. */
+export const XenHvmGetMemType = struct('struct xen_hvm_get_mem_type', {
+  domid: u16,
+  mem_type: u16,
+  pad: array(u16, 2),
+  pfn: u64,
+});
 
 /** Argument of `HVMOP_set_evtchn_upcall_vector`. */
 export const XenHvmEvtchnUpcallVector = struct('struct xen_hvm_evtchn_upcall_vector', {

@@ -1,6 +1,7 @@
 // Xen public header memory.h.
 
-import { handle, struct, u16, u32, u64, ulong, union } from './layout/index.js';
+import { handle, struct, u8, u16, u32, u64, ulong, union } from './layout/index.js';
+import { PhysdevPciDevice } from './physdev.js';
 
 /** Operations of `memory_op` (the low 6 bits of the command; Xen continues at the extent in the bits above). */
 export const XENMEM_increase_reservation = 0;
@@ -20,6 +21,7 @@ export const XENMEM_remove_from_physmap = 15;
 export const XENMEM_memory_map = 9;
 export const XENMEM_machine_memory_map = 10;
 export const XENMEM_set_memory_map = 13;
+export const XENMEM_access_op = 21;
 export const XENMEM_set_pod_target = 16;
 export const XENMEM_get_pod_target = 17;
 export const XENMEM_get_sharing_freed_pages = 18;
@@ -137,6 +139,29 @@ export const XenPodTarget = struct('struct xen_pod_target', {
   pod_cache_pages: u64,
   pod_entries: u64,
   domid: u16,
+});
+
+/** Argument of `XENMEM_reserved_device_memory_map`: room for and number of entries. */
+export const XenReservedDeviceMemoryMap = struct('struct xen_reserved_device_memory_map', {
+  /** `XENMEM_RDM_ALL`. */
+  flags: u32,
+  nr_entries: u32,
+  buffer: handle,
+  dev: union('', { pci: PhysdevPciDevice }),
+});
+
+/** All reserved regions, whatever the device. */
+export const XENMEM_RDM_ALL = 1;
+
+/** Argument of `XENMEM_access_op`. */
+export const XenMemAccessOp = struct('struct xen_mem_access_op', {
+  op: u8,
+  access: u8,
+  domid: u16,
+  nr: u32,
+  pfn: u64,
+  pfn_list: handle,
+  access_list: handle,
 });
 
 /** Argument of `XENMEM_acquire_resource`. */

@@ -7,6 +7,7 @@ typedef unsigned int u32;
 typedef unsigned long u64;
 typedef signed char s8;
 typedef short s16;
+typedef short s16;
 typedef int s32;
 typedef long s64;
 
@@ -38,7 +39,7 @@ enum {
 };
 
 enum { EFAULT = 14 };
-#define DOMID_SELF 0x7ff0
+#define DOMID_SELF 0x7ff0ul
 #define M2P_TABLE ((const u64 *)0xffff800000000000ul)
 #define UVMF_INVLPG 2
 

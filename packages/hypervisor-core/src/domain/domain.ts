@@ -91,8 +91,12 @@ export class Domain implements PvDomain {
   /** Last index written to RTC port 0x70. */
   cmosIndex = 0;
   pciAddress = 0;
+  /** What XENMEM_memory_map answers; the guest may replace it. */
+  memoryMap: readonly MemoryRange[];
   readonly weight: number;
   readonly cap: number;
+  /** Physical interrupts that it has reserved (PHYSDEVOP_get_free_pirq). */
+  readonly pirqs = new Set<number>();
   readonly watchdogs: (Timer | undefined)[] = [undefined, undefined];
   /** Offset of the domain's wall clock to the host's, in seconds. */
   timeOffset = 0;
@@ -103,6 +107,7 @@ export class Domain implements PvDomain {
     readonly pit: Pit,
     private readonly onCrash: (domain: Domain, reason: string) => void,
   ) {
+    this.memoryMap = settings.memoryMap ?? [];
     this.weight = settings.weight ?? DEFAULT_WEIGHT;
     this.cap = settings.cap ?? 0;
     for (let id = 0; id < settings.vcpus; id++) this.vcpus.push(new Vcpu(this, id));
@@ -110,10 +115,6 @@ export class Domain implements PvDomain {
 
   get name(): string {
     return this.settings.name ?? `d${this.domid}`;
-  }
-
-  get memoryMap(): readonly MemoryRange[] {
-    return this.settings.memoryMap ?? [];
   }
 
   maxPages = 0;

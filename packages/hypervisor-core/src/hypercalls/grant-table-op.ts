@@ -6,6 +6,7 @@ import {
   GNTCOPY_dest_gref,
   GNTCOPY_source_gref,
   GNTST_okay,
+  GNTTABOP_cache_flush,
   GnttabCacheFlush,
   GnttabCopy,
   GnttabGetStatusFrames,
@@ -26,6 +27,9 @@ import { type Call, u32, u64 } from './call.js';
 /** A number that is no frame, for 64-bit frame numbers that no machine has. */
 const NO_FRAME = 0xffff_ffff;
 const frameNumber = (value: bigint): number => (value > BigInt(NO_FRAME) ? NO_FRAME : Number(value));
+
+/** Bits of argument 0 that hold the command. */
+const COMMAND_BITS = 20;
 
 /** A call of grant_table_op, with `count` structures. */
 interface GrantCall extends Call {
@@ -144,7 +148,10 @@ const getVersion = each(GnttabGetVersion, ({ domain, hv }, op) => {
 export function grantTableOp(call: Call): number | bigint {
   const count = u32(call, 2);
   if (count > 0x7fff_ffff) return -EINVAL;
-  return GRANT_OPERATIONS.make(u32(call, 0), { ...call, count }, u64(call, 1));
+  const command = u32(call, 0);
+  // Above the command cache_flush keeps where it continues.
+  if (command >>> COMMAND_BITS !== 0 && command % 2 ** COMMAND_BITS !== GNTTABOP_cache_flush) return -EINVAL;
+  return GRANT_OPERATIONS.make(command % 2 ** COMMAND_BITS, { ...call, count }, u64(call, 1));
 }
 
 const pointer = (side: Accessed<(typeof GnttabCopy)['fields']>['source'], isRef: boolean) => ({

@@ -13,7 +13,7 @@ export function multicall(call: Call): number | bigint {
     const at = list + BigInt(i * size);
     const entry = guest.read(at, size);
     if (!entry) return -EFAULT;
-    const op = Number(BigInt.asUintN(32, entry.getBigUint64(offset.op, true)));
+    const op = Number(entry.getBigUint64(offset.op, true));
     const args = [0, 1, 2, 3, 4, 5].map((n) => entry.getBigUint64(offset.args + n * 8, true));
     const result = op === __HYPERVISOR_multicall ? -EINVAL : call.make(op, args);
     if (op === __HYPERVISOR_iret) return result;

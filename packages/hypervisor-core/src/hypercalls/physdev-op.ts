@@ -6,16 +6,9 @@ import {
   ENODEV,
   ENOSPC,
   ENOSYS,
-  EOPNOTSUPP,
   EPERM,
   ESRCH,
-  PHYSDEVOP_alloc_irq_vector,
-  PHYSDEVOP_apic_read,
-  PHYSDEVOP_apic_write,
-  PHYSDEVOP_IRQ_UNMASK_NOTIFY,
-  PHYSDEVOP_irq_status_query,
-  PHYSDEVOP_set_iobitmap,
-  PHYSDEVOP_set_iopl,
+  MAP_PIRQ_TYPE_GSI,
   PhysdevApic,
   PhysdevEoi,
   PhysdevGetFreePirq,
@@ -26,6 +19,7 @@ import {
   PhysdevMapPirq,
   PhysdevOp,
   PhysdevPciDevice,
+  PhysdevPciDeviceAdd,
   PhysdevPirqEoiGmfn,
   PhysdevRestoreMsi,
   PhysdevSetIobitmap,
@@ -39,7 +33,18 @@ import { type Call, u64 } from './call.js';
 
 /** PIRQ numbers that a domU without devices has (`nr_pirqs`); none of them is bound. */
 const NR_PIRQS = 56;
+/** Interrupts of the machine's one I/O APIC (`nr_irqs_gsi`), of which the first 16 are the ISA's. */
+const NR_GSIS = 24;
 const IO_BITMAP_BYTES = 8192;
+
+/** The pirq that Xen would reserve next: for a GSI the lowest of those, else the highest; −1: none is left. */
+function freePirq(taken: ReadonlySet<number>, type: number): number {
+  if (type === MAP_PIRQ_TYPE_GSI) {
+    for (let pirq = 16; pirq < NR_GSIS; pirq++) if (!taken.has(pirq)) return pirq;
+  }
+  for (let pirq = NR_PIRQS - 1; pirq >= NR_GSIS; pirq--) if (!taken.has(pirq)) return pirq;
+  return -1;
+}
 
 const ofDomain = ({ hv }: Call, { domid }: { domid: number }): number =>
   domid === DOMID_SELF || hv.exists(domid) ? -EPERM : -ESRCH;
@@ -65,9 +70,15 @@ export const PHYSDEV_OPERATIONS = new Operations<Call, 'PHYSDEVOP_'>('PHYSDEVOP_
   pirq_eoi_gmfn_v1: taking(PhysdevPirqEoiGmfn, eoiPage),
   pirq_eoi_gmfn_v2: taking(PhysdevPirqEoiGmfn, eoiPage),
   IRQ_UNMASK_NOTIFY: plain(() => 0),
-  // No pirq is bound, and none can be.
-  eoi: refused(EINVAL, 'domU', PhysdevEoi),
-  get_free_pirq: refused(ENOSPC, 'domU', PhysdevGetFreePirq),
+  // A pirq may be reserved, but none can be bound: there is no interrupt that could be waited for.
+  eoi: taking(PhysdevEoi, ({ domain }, { irq }) => (domain.pirqs.has(irq) ? 0 : -EINVAL)),
+  get_free_pirq: updating(PhysdevGetFreePirq, ({ domain }, request) => {
+    const pirq = freePirq(domain.pirqs, request.type);
+    if (pirq < 0) return -ENOSPC;
+    domain.pirqs.add(pirq);
+    request.pirq = pirq;
+    return 0;
+  }),
   map_pirq: refusedAfter(EPERM, 'domU', taking(PhysdevMapPirq, ofDomain)),
   unmap_pirq: refusedAfter(EPERM, 'domU', taking(PhysdevUnmapPirq, ofDomain)),
   apic_read: refused(EPERM, 'domU', PhysdevApic),
@@ -75,16 +86,26 @@ export const PHYSDEV_OPERATIONS = new Operations<Call, 'PHYSDEVOP_'>('PHYSDEVOP_
   alloc_irq_vector: refused(EPERM, 'domU', PhysdevIrq),
   manage_pci_add: refused(EPERM, 'domU', PhysdevManagePci),
   manage_pci_remove: refused(EPERM, 'domU', PhysdevManagePci),
-  manage_pci_add_ext: refused(EPERM, 'domU', PhysdevManagePciExt),
+  manage_pci_add_ext: refusedAfter(
+    EPERM,
+    'domU',
+    taking(PhysdevManagePciExt, (_, { is_extfn, is_virtfn }) =>
+      Math.max(is_extfn, is_virtfn) > 1 ? -EINVAL : -EPERM,
+    ),
+  ),
   prepare_msix: refused(EPERM, 'domU', PhysdevPciDevice),
   release_msix: refused(EPERM, 'domU', PhysdevPciDevice),
-  setup_gsi: refused(EPERM, 'domU', PhysdevSetupGsi),
+  setup_gsi: refusedAfter(
+    EPERM,
+    'domU',
+    taking(PhysdevSetupGsi, (_, { gsi }) => (gsi < 0 || gsi >= NR_GSIS ? -EINVAL : -EPERM)),
+  ),
   pci_mmcfg_reserved: refused(EPERM, 'domU'),
   dbgp_op: refused(EPERM, 'domU'),
   restore_msi: refused(ENODEV, 'domU', PhysdevRestoreMsi),
   restore_msi_ext: refused(ENODEV, 'domU', PhysdevPciDevice),
-  pci_device_add: refused(EOPNOTSUPP, 'domU'),
-  pci_device_remove: refused(EOPNOTSUPP, 'domU'),
+  pci_device_add: refused(EPERM, 'domU', PhysdevPciDeviceAdd),
+  pci_device_remove: refused(EPERM, 'domU', PhysdevPciDevice),
   free_irq_vector: refused(ENOSYS, 'everybody'),
 });
 
@@ -101,18 +122,5 @@ export function physdevOpCompat(call: Call): number | bigint {
   const arg = u64(call, 0);
   const view = call.guest.read(arg, PhysdevOp.size);
   if (!view) return -EFAULT;
-  const { cmd } = PhysdevOp.at(view);
-  switch (cmd) {
-    case PHYSDEVOP_IRQ_UNMASK_NOTIFY:
-      return PHYSDEV_OPERATIONS.make(cmd, call, 0n);
-    case PHYSDEVOP_irq_status_query:
-    case PHYSDEVOP_set_iopl:
-    case PHYSDEVOP_set_iobitmap:
-    case PHYSDEVOP_apic_read:
-    case PHYSDEVOP_apic_write:
-    case PHYSDEVOP_alloc_irq_vector:
-      return PHYSDEV_OPERATIONS.make(cmd, call, arg + BigInt(PhysdevOp.offset.u));
-    default:
-      return -ENOSYS;
-  }
+  return PHYSDEV_OPERATIONS.make(PhysdevOp.at(view).cmd, call, arg + BigInt(PhysdevOp.offset.u));
 }

@@ -92,7 +92,8 @@ function watchdog({ domain, hv }: Call, request: Accessed<(typeof SchedWatchdog)
   if (id > watchdogs.length) return -EINVAL;
   if (id === 0) {
     const free = watchdogs.indexOf(undefined);
-    if (free < 0) return -ENOSPC;
+    // Xen's result is an unsigned 32-bit value here, by an accident of C that guests can see.
+    if (free < 0) return 2 ** 32 - ENOSPC;
     start(free);
     return free + 1;
   }

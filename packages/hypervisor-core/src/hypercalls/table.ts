@@ -8,13 +8,14 @@ import { type Call, type Handler, u32, u64 } from './call.js';
 import { CONSOLE_OPERATIONS, consoleIo } from './console-io.js';
 import { EVENT_CHANNEL_OPERATIONS, eventChannelOpCompat } from './event-channel-op.js';
 import { GRANT_OPERATIONS, grantTableOp } from './grant-table-op.js';
+import { HVM_OPERATIONS } from './hvm-op.js';
 import * as memory from './memory-glue.js';
 import { multicall } from './multicall.js';
 import { PHYSDEV_OPERATIONS, physdevOpCompat } from './physdev-op.js';
 import * as state from './processor-state.js';
 import { SCHED_COMPAT_OPERATIONS, SCHED_OPERATIONS, setTimerOp } from './sched-op.js';
 import * as traps from './trap-handlers.js';
-import { controlOp, dmOp, hvmOp } from './unavailable.js';
+import { controlOp, dmOp, domctl, pagingDomctlCont, xenoprofOp } from './unavailable.js';
 import { VCPU_OPERATIONS, vcpuOp } from './vcpu-op.js';
 import { VERSION_OPERATIONS } from './xen-version.js';
 
@@ -53,7 +54,6 @@ const refuse = (
 ): Hypercall => ({ ...entry(name, args, handler), refusal: { errno, to } });
 
 const SYSCTL_VERSION = 0x15;
-const DOMCTL_VERSION = 0x15;
 
 const control = (name: string, version: number): Hypercall =>
   refuse(name, 'op', abi.EPERM, 'domU', controlOp(version));
@@ -102,21 +102,21 @@ export const HYPERCALLS: ReadonlyMap<number, Hypercall> = new Map<number, Hyperc
   [abi.__HYPERVISOR_nmi_op, group('nmi_op', 'cmd arg', traps.NMI_OPERATIONS)],
   [abi.__HYPERVISOR_sched_op, group('sched_op', 'cmd arg', SCHED_OPERATIONS)],
   [abi.__HYPERVISOR_callback_op, group('callback_op', 'cmd arg', traps.CALLBACK_OPERATIONS)],
-  [abi.__HYPERVISOR_xenoprof_op, refuse('xenoprof_op', 'op arg', abi.ENOSYS, 'everybody')],
+  [abi.__HYPERVISOR_xenoprof_op, refuse('xenoprof_op', 'op arg', abi.ENODEV, 'everybody', xenoprofOp)],
   [abi.__HYPERVISOR_event_channel_op, group('event_channel_op', 'cmd arg', EVENT_CHANNEL_OPERATIONS)],
   [abi.__HYPERVISOR_physdev_op, group('physdev_op', 'cmd arg', PHYSDEV_OPERATIONS)],
-  [abi.__HYPERVISOR_hvm_op, refuse('hvm_op', 'cmd arg', abi.EINVAL, 'domU', hvmOp)],
+  [abi.__HYPERVISOR_hvm_op, group('hvm_op', 'cmd arg', HVM_OPERATIONS)],
   [abi.__HYPERVISOR_sysctl, control('sysctl', SYSCTL_VERSION)],
-  [abi.__HYPERVISOR_domctl, control('domctl', DOMCTL_VERSION)],
+  [abi.__HYPERVISOR_domctl, refuse('domctl', 'op', abi.EPERM, 'domU', domctl)],
   [abi.__HYPERVISOR_kexec_op, refuse('kexec_op', 'op arg', abi.EPERM, 'domU')],
   [abi.__HYPERVISOR_tmem_op, refuse('tmem_op', 'op', abi.ENOSYS, 'everybody')],
   [abi.__HYPERVISOR_argo_op, refuse('argo_op', 'cmd arg1 arg2 arg3 arg4', abi.ENOSYS, 'everybody')],
   // No performance counters: `vpmu` is off.
   [abi.__HYPERVISOR_xenpmu_op, refuse('xenpmu_op', 'op arg', abi.EOPNOTSUPP, 'everybody')],
-  [abi.__HYPERVISOR_dm_op, refuse('dm_op', 'domid count buffers', abi.EPERM, 'domU', dmOp)],
+  [abi.__HYPERVISOR_dm_op, refuse('dm_op', 'domid count buffers', abi.EINVAL, 'domU', dmOp)],
   [abi.__HYPERVISOR_hypfs_op, refuse('hypfs_op', 'cmd arg1 arg2 arg3 arg4', abi.EPERM, 'domU')],
   [abi.__HYPERVISOR_arch_0, refuse('mca', 'op', abi.EPERM, 'domU')],
-  [abi.__HYPERVISOR_arch_1, refuse('paging_domctl_cont', 'op', abi.EPERM, 'domU')],
+  [abi.__HYPERVISOR_arch_1, refuse('paging_domctl_cont', 'op', abi.EPERM, 'domU', pagingDomctlCont)],
 ]);
 
 /** Bits of argument 0 that say which sub-operation; memory_op has a start extent above its six. */
@@ -203,7 +203,7 @@ const ARGUMENTS = [GPR.rdi, GPR.rsi, GPR.rdx, GPR.r10, GPR.r8, GPR.r9] as const;
 export function handleHypercall(hv: Hypervisor, vcpu: Vcpu, length: number): void {
   const { regs } = hv.cpu;
   const { gpr } = regs;
-  const number = Number(BigInt.asUintN(32, gpr[GPR.rax]!));
+  const number = Number(gpr[GPR.rax]!);
   const args = ARGUMENTS.map((register) => gpr[register]!);
   vcpu.recent.record(0, number, args[0]!, regs.rip);
   hv.continuation = undefined;

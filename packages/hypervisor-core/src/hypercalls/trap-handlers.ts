@@ -6,7 +6,6 @@ import {
   CALLBACKTYPE_syscall,
   CALLBACKTYPE_syscall32,
   CALLBACKTYPE_sysenter,
-  CALLBACKTYPE_sysenter_deprecated,
   CallbackRegister,
   CallbackUnregister,
   EFAULT,
@@ -72,8 +71,7 @@ function registerCallback(vcpu: Vcpu, type: number, address: bigint, flags: numb
       return 0;
     case CALLBACKTYPE_nmi:
       return setNmiHandler(vcpu, address);
-    case CALLBACKTYPE_sysenter_deprecated:
-      return -EINVAL;
+    // The deprecated sysenter type is for 32-bit guests.
     default:
       return -ENOSYS;
   }
@@ -86,7 +84,6 @@ function unregisterCallback(vcpu: Vcpu, type: number): number {
     case CALLBACKTYPE_syscall:
     case CALLBACKTYPE_syscall32:
     case CALLBACKTYPE_sysenter:
-    case CALLBACKTYPE_sysenter_deprecated:
       return -EINVAL;
     case CALLBACKTYPE_nmi:
       vcpu.traps.set(VECTOR.nmi, 0n, 0, 0);

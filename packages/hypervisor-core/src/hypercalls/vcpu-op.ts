@@ -20,8 +20,8 @@ import { type Accessed, Operations, plain, refused, taking } from '../operations
 import { type Call, s32, u32, u64 } from './call.js';
 
 const NS_PER_MS = 1_000_000n;
-/** STIME_DELTA_MAX: about 500 years less, half of what a signed 64-bit time holds. */
-const MAX_PERIOD = (1n << 63n) - 1n;
+/** STIME_DELTA_MAX: half of what a signed 64-bit time holds. */
+const MAX_PERIOD = (1n << 62n) - 1n;
 
 /** A call of vcpu_op, about `target`. */
 interface VcpuCall extends Call {

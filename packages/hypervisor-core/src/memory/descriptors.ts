@@ -94,7 +94,7 @@ export function setGdt(
 ): number {
   if (entries > FIRST_RESERVED_GDT_ENTRY) return -EINVAL;
   const count = Math.ceil(entries / 512);
-  const frames = isGuestRange(list) ? readU64s(guest, list, count) : undefined;
+  const frames = count === 0 ? [] : isGuestRange(list) ? readU64s(guest, list, count) : undefined;
   if (frames === undefined) return -EFAULT;
   return setGdtFrames(memory, vcpu, frames, entries);
 }

@@ -20,8 +20,8 @@ export interface PvDomain {
   maxPages: number;
   /** The domain's vCPUs by number; a hole is a vCPU that was never made. */
   readonly vcpus: readonly (PvVcpu | undefined)[];
-  /** Answer of `XENMEM_memory_map`; empty: the call answers ENOSYS. */
-  readonly memoryMap: readonly MemoryRange[];
+  /** Answer of `XENMEM_memory_map`, which `XENMEM_set_memory_map` replaces; empty: the call answers ENOSYS. */
+  memoryMap: readonly MemoryRange[];
   /** A `VMASST_TYPE_*` is enabled; without the method none is. */
   hasAssist?(type: number): boolean;
   /** `shared_info.arch.max_pfn` as the guest set it, for XENMEM_maximum_gpfn. */

@@ -1,5 +1,5 @@
 import {
-  DOMID_SELF,
+  E820Entry,
   EACCES,
   EDOM,
   EFAULT,
@@ -19,11 +19,14 @@ import {
   XENMEM_maximum_gpfn,
   XENMEM_maximum_ram_page,
   XENMEM_maximum_reservation,
+  XENMEM_RDM_ALL,
   XENMEM_remove_from_physmap,
   XenAddToPhysmap,
   XenAddToPhysmapBatch,
+  XenForeignMemoryMap,
   XenMachphysMapping,
   XenMachphysMfnList,
+  XenMemAccessOp,
   XenMemAcquireResource,
   XenMemoryDomain,
   XenMemoryExchange,
@@ -31,17 +34,18 @@ import {
   XenMemoryReservation,
   XenPodTarget,
   XenRemoveFromPhysmap,
+  XenReservedDeviceMemoryMap,
   XenVnumaTopologyInfo,
 } from '@xenolith/xen-abi';
-import { Operations, plain, refused, refusedAfter } from '../operations.js';
+import { type Accessed, Operations, plain, refused, refusedAfter, taking, updating } from '../operations.js';
 import { exchange } from './exchange.js';
-import { writeU32, writeU64 } from './guest-array.js';
+import { isGuestRange, writeU32, writeU64 } from './guest-array.js';
 import type { GuestAccess, PvVcpu } from './interfaces.js';
 import type { PvMemory } from './pv-memory.js';
 import { changeReservation, EXTENT_SHIFT } from './reservation.js';
 
 /** Bytes of an E820 entry: u64 address, u64 size, u32 type, packed. */
-const E820_SIZE = 20;
+const E820_SIZE = E820Entry.size;
 /** The M2P is listed in pieces of 2 MiB: 512 frames. */
 const M2P_EXTENT = 512;
 
@@ -72,7 +76,7 @@ function mayUse({ memory, vcpu }: MemoryCall, domid: number): number {
 /** A PV domain's frames are its own affair: Xen has no physmap to change. */
 function noPhysmap(call: MemoryCall, domid: number): number {
   const rc = mayUse(call, domid);
-  return rc === 0 || (rc === -EPERM && call.memory.domains.byId(domid) !== undefined) ? -EACCES : rc;
+  return rc === -ESRCH ? rc : -EACCES;
 }
 
 const reservation: Handler = ({ memory, vcpu, guest, op, start, arg }) =>
@@ -155,6 +159,30 @@ const removeFromPhysmap: Handler = (call) => {
   return view === undefined ? -EFAULT : noPhysmap(call, XenRemoveFromPhysmap.at(view).domid);
 };
 
+/** 0 for another domain by its number, −EPERM for the caller's own, −ESRCH (DOMID_SELF too). */
+function isRemote({ memory, vcpu }: MemoryCall, domid: number): number {
+  if (domid === vcpu.domain.domid) return -EPERM;
+  return memory.domains.exists(domid) ? 0 : -ESRCH;
+}
+
+/** E820 entries that a domain may have (Xen's E820MAX). */
+const E820_MAX = 1024;
+
+function setMemoryMap(call: MemoryCall, request: Accessed<(typeof XenForeignMemoryMap)['fields']>): number {
+  const { nr_entries: count, buffer } = request.map;
+  if (count > E820_MAX) return -EINVAL;
+  const rc = mayUse(call, request.domid);
+  if (rc !== 0) return rc;
+  const bytes = call.guest.copyFrom(buffer, count * E820_SIZE);
+  if (bytes === undefined) return -EFAULT;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  call.vcpu.domain.memoryMap = Array.from({ length: count }, (_, i) => {
+    const { addr, size, type } = E820Entry.at(view, i * E820_SIZE);
+    return { address: addr, size, type };
+  });
+  return 0;
+}
+
 const podTarget: Handler = (call) => {
   const view = argument(call, XenPodTarget.size);
   if (view === undefined) return -EFAULT;
@@ -184,11 +212,11 @@ const vnumaInfo: Handler = (call) => {
 const acquireResource: Handler = (call) => {
   const view = argument(call, XenMemAcquireResource.size);
   if (view === undefined) return -EFAULT;
-  const { pad, domid } = XenMemAcquireResource.at(view);
-  if (pad !== 0) return -EINVAL;
+  const { pad, domid, frame, nr_frames: count } = XenMemAcquireResource.at(view);
+  if (pad !== 0 || (frame + BigInt(count)) >> 32n !== 0n) return -EINVAL;
   // One's own resources are not mapped this way, others' only by their device model.
-  const isThere = domid === DOMID_SELF || call.memory.domains.exists(domid);
-  return isThere ? -EPERM : -ESRCH;
+  const rc = isRemote(call, domid);
+  return rc === 0 ? -EPERM : rc;
 };
 
 /** memory_op of an unprivileged PV domain. */
@@ -215,9 +243,22 @@ export const MEMORY_OPERATIONS = new Operations<MemoryCall, 'XENMEM_'>('XENMEM_'
   claim_pages: refusedAfter(EPERM, 'domU', plain(claimPages, XenMemoryReservation)),
   get_vnumainfo: refusedAfter(EOPNOTSUPP, 'domU', plain(vnumaInfo, XenVnumaTopologyInfo)),
   acquire_resource: refusedAfter(EPERM, 'domU', plain(acquireResource, XenMemAcquireResource)),
-  set_memory_map: refused(ENOSYS, 'everybody'),
-  machphys_compat_mfn_list: refused(ENOSYS, 'everybody'),
-  reserved_device_memory_map: refused(ENOSYS, 'everybody'),
+  set_memory_map: taking(XenForeignMemoryMap, setMemoryMap),
+  machphys_compat_mfn_list: refused(EOPNOTSUPP, 'everybody'),
+  reserved_device_memory_map: updating(XenReservedDeviceMemoryMap, (_, map) => {
+    if (!isGuestRange(map.buffer)) return -EFAULT;
+    if ((map.flags & ~XENMEM_RDM_ALL) !== 0) return -EINVAL;
+    map.nr_entries = 0;
+    return 0;
+  }),
+  // Access rights of single pages are a matter of HVM domains.
+  access_op: refusedAfter(
+    EINVAL,
+    'domU',
+    taking(XenMemAccessOp, (call, { domid }) =>
+      isRemote(call, domid) === 0 ? -EINVAL : isRemote(call, domid),
+    ),
+  ),
 });
 
 /** Sub-operations that know nothing of a start extent. */

@@ -40,7 +40,8 @@ export function mmuUpdate(
     tableOwner = (foreign >>> 16) - 1;
     if (tableOwner !== self) {
       if (!memory.domains.exists(tableOwner)) return -ESRCH;
-      if (memory.domains.byId(tableOwner)?.vcpus[0] === undefined) return finish(-EINVAL, 0);
+      const owner = memory.domains.byId(tableOwner);
+      if (owner !== undefined && owner.vcpus[0] === undefined) return finish(-EINVAL, 0);
     }
   }
   const pageOwner = memory.pageOwner(vcpu, foreign & 0xffff);

@@ -64,7 +64,8 @@ export class PageTables implements FrameValidator {
     if (lo & L1_DISALLOWED) return this.#refuse(EINVAL, lo, hi, 'memory-type bits in an L1 entry');
     const mfn = pteFrame(lo, hi);
     const frames = this.frames;
-    if (!frames.isValid(mfn)) {
+    // Frame 0 counts as I/O, as on every PC: no memory of anybody's.
+    if (mfn === 0 || !frames.isValid(mfn)) {
       if (mfn === INVALID_FRAME) return -EINVAL;
       return this.#refuse(EPERM, lo, hi, 'not memory');
     }
