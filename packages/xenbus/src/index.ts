@@ -10,8 +10,10 @@ export { parseState, stateName, XenbusState } from './state.js';
 export {
   addDevice,
   backendPath,
+  type DeviceDirectory,
   type DeviceSpec,
   deviceClosed,
+  deviceDirectories,
   frontendPath,
   removeDevice,
   requestRemoval,

@@ -27,9 +27,11 @@ import { BlockQueue } from './queue.js';
 export interface BlockBackendOptions {
   /**
    * What is behind a disk, from what the toolstack wrote into its directory (`params`, `mode`). Asked when a disk appears,
-   * and again when `params` changes (another medium). undefined: an empty drive. The device is closed with the disk.
+   * and again when `params` changes (another medium, another size). undefined: an empty drive.
    */
   open(end: DeviceEnd): Promise<BlockDevice | undefined>;
+  /** The device is used no longer. Default: closes it. */
+  release?(device: BlockDevice): Promise<void>;
   log?: Logger;
   /** Rings that a frontend may use for one disk. Default 4. */
   maxQueues?: number;
@@ -53,6 +55,9 @@ const DEFAULTS = {
   maxPersistentGrants: 1056,
   latencyNs: 50_000,
   sectorSize: 512,
+  async release(device: BlockDevice): Promise<void> {
+    await device.close?.();
+  },
 } satisfies Partial<BlockBackendOptions>;
 
 type Settings = Required<BlockBackendOptions>;
@@ -157,12 +162,12 @@ class BlockBackendDevice implements BackendDevice {
     this.device = await this.settings.open(this.end);
     if (old === this.device) return this.resized();
     if (this.disk) this.disk.device = this.device;
-    await old?.close?.();
+    if (old) await this.settings.release(old);
     await this.resized();
   }
 
   async remove(): Promise<void> {
-    await this.device?.close?.();
+    if (this.device) await this.settings.release(this.device);
     this.device = undefined;
   }
 
