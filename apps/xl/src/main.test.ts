@@ -77,6 +77,23 @@ describe('the command line', () => {
   });
 });
 
+it('lists every hypercall, in words and as JSON', async () => {
+  expect(await main(['features'])).toBe(0);
+  expect(out).toMatch(/^sched_op 29 +SCHEDOP_block 1 +implemented$/m);
+  expect(out).toMatch(/^tmem_op 38 +ENOSYS +not in this Xen$/m);
+  out = '';
+  expect(await main(['features', '--json'])).toBe(0);
+  expect(JSON.parse(out)).toContainEqual({
+    hypercall: 'xen_version',
+    number: 17,
+    operation: 'XENVER_build_id',
+    operationNumber: 10,
+    answer: 'EPERM',
+    refusedTo: 'domU',
+    preemptible: false,
+  });
+});
+
 it('takes --trace alone for all classes', () => {
   expect(spellOutTrace(['run', '--trace', 'kernel', '--', '--trace'])).toEqual([
     'run',

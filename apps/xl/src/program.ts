@@ -131,6 +131,15 @@ export function createProgram(onStatus: (status: number) => void): Command {
     });
 
   program
+    .command('features')
+    .summary('list every hypercall and what a guest gets of it')
+    .option('--json', 'as JSON')
+    .action(async (options) => {
+      const { featuresCommand } = await import('./commands/features.js');
+      featuresCommand(options);
+    });
+
+  program
     .command('disasm')
     .summary('show instructions of a kernel, a file or some bytes')
     .description(

@@ -7,6 +7,7 @@ export type { NativeDomain, NativeDomainSettings } from './domain/native-domain.
 export type { RecentEvent } from './domain/recent.js';
 export { type GuestContext, setInfoGuest } from './domain/set-info-guest.js';
 export type { Vcpu } from './domain/vcpu.js';
+export { type Feature, featureText, listFeatures } from './hypercalls/features.js';
 export { firstArgument, HYPERCALLS, type Hypercall } from './hypercalls/table.js';
 export { type HostStatus, Hypervisor, type HypervisorOptions } from './hypervisor.js';
 export type { MemoryRange, PvMemory } from './memory/index.js';

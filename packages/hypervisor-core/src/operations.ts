@@ -19,6 +19,10 @@ export interface Row<C> {
   /** Answers a number (−errno on failure), or a bigint where 53 bits do not do. */
   readonly handler: (call: C, arg: bigint) => number | bigint;
   readonly refusal?: Refusal;
+  /** May stop in the middle; the guest then makes the call again with what is left. */
+  readonly preemptible?: boolean;
+  /** What else a reader of the feature list should know. */
+  readonly note?: string;
 }
 
 export interface Operation<C> extends Row<C> {

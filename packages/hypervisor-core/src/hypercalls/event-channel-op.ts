@@ -1,6 +1,8 @@
 import {
+  EBUSY,
   EFAULT,
   ENOSYS,
+  EPERM,
   ERESTART,
   EVTCHN_FIFO_LINK_BITS,
   EVTCHNOP_reset_cont,
@@ -21,7 +23,7 @@ import {
   EvtchnStatus,
   EvtchnUnmask,
 } from '@xenolith/xen-abi';
-import { type Accessed, Operations, taking, updating } from '../operations.js';
+import { type Accessed, Operations, refusedAfter, taking, updating } from '../operations.js';
 import { type Call, u64 } from './call.js';
 
 /** A port is stored by `store` and the call answers 0; an error is passed on. */
@@ -55,7 +57,11 @@ export const EVENT_CHANNEL_OPERATIONS = new Operations<Call, 'EVTCHNOP_'>('EVTCH
       r.port = port;
     }),
   ),
-  bind_pirq: taking(EvtchnBindPirq, (call, r) => call.hv.events.bindPirq(self(call), r.pirq)),
+  bind_pirq: refusedAfter(
+    EPERM,
+    'domU',
+    taking(EvtchnBindPirq, (call, r) => call.hv.events.bindPirq(self(call), r.pirq)),
+  ),
   close: taking(EvtchnClose, (call, r) => call.hv.events.close(self(call), r.port)),
   send: taking(EvtchnSend, (call, r) => call.hv.events.send(self(call), r.port)),
   status: updating(EvtchnStatus, status),
@@ -73,7 +79,11 @@ export const EVENT_CHANNEL_OPERATIONS = new Operations<Call, 'EVTCHNOP_'>('EVTCH
     call.hv.events.setPriority(self(call), r.port, r.priority),
   ),
   // Xen's own, for a reset that goes on; a guest that makes it finds none to go on with.
-  reset_cont: taking(EvtchnReset, (call, r, arg) => reset(call, r.dom, arg, true)),
+  reset_cont: refusedAfter(
+    EBUSY,
+    'domU',
+    taking(EvtchnReset, (call, r, arg) => reset(call, r.dom, arg, true)),
+  ),
 });
 
 function reset({ hv, domain }: Call, dom: number, arg: bigint, resuming: boolean): number {

@@ -2,6 +2,7 @@ import {
   EFAULT,
   EINVAL,
   ENOSYS,
+  EOPNOTSUPP,
   type Fields,
   GNTCOPY_dest_gref,
   GNTCOPY_source_gref,
@@ -21,7 +22,7 @@ import {
   GnttabUnmapGrantRef,
   type Layout,
 } from '@xenolith/xen-abi';
-import { type Accessed, Operations, plain, type Row, refused } from '../operations.js';
+import { type Accessed, Operations, plain, type Row, refused, refusedAfter } from '../operations.js';
 import { type Call, u32, u64 } from './call.js';
 
 /** A number that is no frame, for 64-bit frame numbers that no machine has. */
@@ -100,7 +101,11 @@ export const GRANT_OPERATIONS = new Operations<GrantCall, 'GNTTABOP_'>('GNTTABOP
     return 0;
   }),
   setup_table: one(GnttabSetupTable, setupTable),
-  transfer: each(GnttabTransfer, ({ hv }) => hv.grants.transfer()),
+  transfer: refusedAfter(
+    EOPNOTSUPP,
+    'everybody',
+    each(GnttabTransfer, ({ hv }) => hv.grants.transfer()),
+  ),
   copy: each(GnttabCopy, ({ domain, hv }, op) => {
     op.status = hv.grants.copy(domain.domid, {
       source: pointer(op.source, (op.flags & GNTCOPY_source_gref) !== 0),

@@ -29,6 +29,10 @@ export interface Hypercall {
   readonly operations?: SubOperations;
   /** What an unprivileged PV domain gets of a call that is not for it, whatever the sub-operation. */
   readonly refusal?: Refusal;
+  /** It, or each of its sub-operations, may stop in the middle; the guest then makes the call again with what is left. */
+  readonly preemptible?: boolean;
+  /** What else a reader of the feature list should know. */
+  readonly note?: string;
 }
 
 /** What of `Operations` does not depend on how its handlers are called. */
@@ -71,7 +75,10 @@ export const HYPERCALLS: ReadonlyMap<number, Hypercall> = new Map<number, Hyperc
   [abi.__HYPERVISOR_fpu_taskswitch, entry('fpu_taskswitch', 'set', state.fpuTaskswitch)],
   [abi.__HYPERVISOR_sched_op_compat, group('sched_op_compat', 'cmd arg', SCHED_COMPAT_OPERATIONS)],
   [abi.__HYPERVISOR_platform_op, control('platform_op', abi.XENPF_INTERFACE_VERSION)],
-  [abi.__HYPERVISOR_set_debugreg, entry('set_debugreg', 'register value', state.setDebugreg)],
+  [
+    abi.__HYPERVISOR_set_debugreg,
+    { ...entry('set_debugreg', 'register value', state.setDebugreg), note: 'breakpoints do not fire' },
+  ],
   [abi.__HYPERVISOR_get_debugreg, entry('get_debugreg', 'register', state.getDebugreg)],
   [
     abi.__HYPERVISOR_update_descriptor,
@@ -83,7 +90,13 @@ export const HYPERCALLS: ReadonlyMap<number, Hypercall> = new Map<number, Hyperc
   [abi.__HYPERVISOR_set_timer_op, entry('set_timer_op', 'timeout', setTimerOp)],
   [abi.__HYPERVISOR_event_channel_op_compat, entry('event_channel_op_compat', 'op', eventChannelOpCompat)],
   [abi.__HYPERVISOR_xen_version, group('xen_version', 'cmd arg', VERSION_OPERATIONS)],
-  [abi.__HYPERVISOR_console_io, entry('console_io', 'cmd count buffer', consoleIo, CONSOLE_OPERATIONS)],
+  [
+    abi.__HYPERVISOR_console_io,
+    {
+      ...entry('console_io', 'cmd count buffer', consoleIo, CONSOLE_OPERATIONS),
+      note: 'EPERM unless the host lets this domU',
+    },
+  ],
   [abi.__HYPERVISOR_physdev_op_compat, entry('physdev_op_compat', 'op', physdevOpCompat)],
   [abi.__HYPERVISOR_grant_table_op, entry('grant_table_op', 'cmd ops count', grantTableOp, GRANT_OPERATIONS)],
   [abi.__HYPERVISOR_vm_assist, entry('vm_assist', 'cmd type', state.vmAssist, state.ASSIST_COMMANDS)],
