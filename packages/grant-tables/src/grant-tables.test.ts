@@ -227,10 +227,22 @@ describe('death', () => {
     const { handle } = map(8);
     grants.setDying(1);
     expect(grants.isIdle(1)).toBe(false);
-    expect(() => grants.removeDomain(1)).toThrow('still in use');
     unmap(handle);
     expect(grants.isIdle(1)).toBe(true);
     grants.removeDomain(1);
+    grants.checkInvariants();
+  });
+
+  it('a granter goes although a PV user wrote over its mapping: the handle leads nowhere, also to its successor', () => {
+    const { grants, map, unmap, mapper } = granted();
+    const { handle } = map(8);
+    expect(grants.isMappedBy(2, 20, true)).toBe(true);
+    grants.removeDomain(1);
+    grants.checkInvariants();
+    expect(grants.isMappedBy(2, 20, true)).toBe(false);
+    grants.addDomain({ domid: 1, vcpus: 1 });
+    expect([unmap(handle), mapper.crashed]).toEqual([GNTST_general_error, [2]]);
+    grants.removeDomain(2);
     grants.checkInvariants();
   });
 });

@@ -25,6 +25,7 @@ import type { GrantMapper, GrantMemory } from './grant-memory.js';
 import { checkInvariants, type HeldReferences, heldReferences } from './invariants.js';
 import {
   type Context,
+  forgetGranter,
   type MapRequest,
   type MapResult,
   mapGrantRef,
@@ -89,11 +90,14 @@ export class GrantTables {
     return this.known(domid).pinned().next().done === true;
   }
 
-  /** Forgets a dead domain and frees its table. Its grants must not be in use. */
+  /**
+   * Forgets a dead domain and frees its table. A PV domain may still have handles of its grants: when it wrote over the
+   * page-table entry of a mapping, nothing holds the frame any more. Such handles lead nowhere from now on.
+   */
   removeDomain(domid: number): void {
     const domain = this.known(domid);
     if (!domain.dying) this.setDying(domid);
-    if (!this.isIdle(domid)) throw new InvariantError(`Grants of domain ${domid} are still in use.`);
+    for (const holder of this.domains.values()) forgetGranter(holder, domain);
     this.domains.delete(domid);
     for (const mfn of domain.frames) this.context.memory.freeGrantFrame(domid, mfn);
   }

@@ -1,5 +1,5 @@
 import { InvariantError } from '@xenolith/host-interface';
-import { GNTMAP_device_map, GNTMAP_host_map, GNTMAP_readonly } from '@xenolith/xen-abi';
+import { DOMID_INVALID, GNTMAP_device_map, GNTMAP_host_map, GNTMAP_readonly } from '@xenolith/xen-abi';
 import { pinsOf } from './active-entry.js';
 import { type DomainGrants, WRITER } from './domain-grants.js';
 
@@ -9,6 +9,7 @@ export function checkInvariants(domains: ReadonlyMap<number, DomainGrants>): voi
   for (const holder of domains.values()) {
     const mapped = new Map<number, number>();
     for (const [handle, map] of holder.maptrack.live()) {
+      if (map.granter === DOMID_INVALID) continue;
       const granter = domains.get(map.granter);
       if (!granter) throw new InvariantError(`Handle ${handle} of domain ${holder.domid}: granter is gone.`);
       const active = granter.activeEntry(map.ref);

@@ -1,4 +1,5 @@
 import {
+  DOMID_INVALID,
   GNTMAP_application_map,
   GNTMAP_contains_pte,
   GNTMAP_device_map,
@@ -219,5 +220,16 @@ export function releaseMappings(ctx: Context, local: DomainGrants): void {
       local.countMapping(granter.activeEntry(ref).mfn, (flags & GNTMAP_readonly) !== 0, -1);
     }
     dropPins(ctx, local, granter, ref, flags, local.translated);
+  }
+}
+
+/** The granter goes: handles of its grants lead nowhere, and none of its frames counts as mapped. */
+export function forgetGranter(holder: DomainGrants, granter: DomainGrants): void {
+  for (const [handle, map] of holder.maptrack.live()) {
+    if (map.granter !== granter.domid) continue;
+    if (map.flags & GNTMAP_host_map) {
+      holder.countMapping(granter.activeEntry(map.ref).mfn, (map.flags & GNTMAP_readonly) !== 0, -1);
+    }
+    holder.maptrack.set(handle, { ...map, granter: DOMID_INVALID });
   }
 }

@@ -22,7 +22,7 @@ export const faultKernel: Uint8Array = /* @__PURE__ */ decode(fault);
 /** Runs three computations between `BENCH-START name` and `BENCH-END name result nanoseconds` lines. */
 export const benchKernel: Uint8Array = /* @__PURE__ */ decode(bench);
 
-/** Makes random hypercalls, as its command line says: `seed=N calls=M`. For tests of the hypervisor. */
+/** Runs programs that a fuzzer wrote, from its ramdisk (see src/kernels/fuzz.c). For tests of the hypervisor. */
 export const fuzzKernel: Uint8Array = /* @__PURE__ */ decode(fuzz);
 
 /** Shares a page with another domain by grant, as its command line says: `grant N` or `map N`. Takes single letters then. */

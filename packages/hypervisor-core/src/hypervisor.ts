@@ -70,6 +70,11 @@ interface Zombie {
 }
 
 const MAX_BUDGET = 0x7fff_ffff;
+/**
+ * What an exit costs of the budget of `run`, in instructions: about what it takes on the host, so that a guest that does
+ * nothing but trap does not keep the host from its event loop. (The guest's clock does not know it.)
+ */
+const EXIT_COST = 200;
 /** What a jump of an idle clock to its next timer counts against a budget: ticks that wake nobody must not hold the host. */
 const JUMP_COST = 10;
 
@@ -114,7 +119,7 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
 
   constructor(readonly options: HypervisorOptions) {
     const { processor: cpu, machine, inputs } = options;
-    const spaces = new AddressSpaces(cpu);
+    const spaces = new AddressSpaces(cpu, machine);
     // Made before the class's own fields, which `super` must not need.
     const self: { hv: Hypervisor | undefined } = { hv: undefined };
     const known = (): Hypervisor => {
@@ -281,10 +286,12 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
     this.endSlice = this.yielded = false;
     const start = clock.now;
     const end = start + Math.min(this.scheduler.sliceNs(vcpu), limit);
+    let exits = 0;
     while (vcpu.runnable && !this.endSlice) {
       if ((timers.next ?? Number.POSITIVE_INFINITY) <= clock.now) timers.expire(clock.now);
       if (this.deferred.length > 0) this.drainDeferred();
       if (clock.now >= end || this.endSlice || !vcpu.runnable || this.completions.overdue) break;
+      if (clock.now - start + exits * EXIT_COST >= limit) break;
       prepareReturn(this, vcpu);
       if (!vcpu.runnable) break;
       const until = Math.min(end, timers.next ?? end);
@@ -292,13 +299,14 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
       const exit = cpu.run(Math.min(Math.max(until - clock.now, 1), MAX_BUDGET));
       this.account(vcpu, cpu.retired);
       this.leave(vcpu, exit);
+      exits++;
     }
     if (!vcpu.runnable) this.suspendPeriodic(vcpu);
     const counted = clock.now - start;
     // A slice costs the time that it took, which the wall clock knows better than the instructions do.
     clock.beginSlice();
     if (this.current === vcpu) this.scheduler.ran(vcpu, clock.now - start, this.yielded);
-    return Math.max(counted, 1);
+    return Math.max(counted + exits * EXIT_COST, 1);
   }
 
   /** For tests: does what the processor stopped for, as the main loop would. */

@@ -1,4 +1,6 @@
 import type { Processor } from '@xenolith/cpu-emulator';
+import type { MachineMemory } from '@xenolith/mmu';
+import { forgetWriteEntries } from '@xenolith/mmu/frames';
 import type { PvVcpu, TlbControl } from '../memory/interfaces.js';
 import type { AsidSlot, Vcpu } from './vcpu.js';
 
@@ -15,7 +17,10 @@ export class AddressSpaces implements TlbControl {
   /** The ids are used up, and the processor has forgotten every translation. */
   onNewRound: (() => void) | undefined;
 
-  constructor(private readonly cpu: Processor) {}
+  constructor(
+    private readonly cpu: Processor,
+    private readonly machine: MachineMemory,
+  ) {}
 
   /** Loads the table of the vCPU's mode. */
   activate(vcpu: Vcpu): void {
@@ -55,7 +60,7 @@ export class AddressSpaces implements TlbControl {
   }
 
   forgetWrites(mfn: number): void {
-    this.cpu.forgetWrites(mfn);
+    forgetWriteEntries(this.machine, mfn);
   }
 
   codeWritten(address: number, length: number): void {

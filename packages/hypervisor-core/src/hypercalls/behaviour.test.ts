@@ -207,7 +207,7 @@ describe('a second vCPU', () => {
     };
     host.cpu.regs.rip = 0x40_1000n;
     host.cpu.script.push(note, note, note, note);
-    hv.run(40);
+    hv.run(1000);
     expect(new Set(seen)).toEqual(new Set([0x40_1000n, 0x40_3000n]));
     expect(seen[0]).toBe(seen[2]);
     expect(domain.vcpus[1]!.retired).toBeGreaterThan(0);

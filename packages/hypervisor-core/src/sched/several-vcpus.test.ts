@@ -174,6 +174,14 @@ describe('waiting', () => {
 });
 
 describe('the processor', () => {
+  it('goes back to the host although a vCPU does nothing but exit', () => {
+    vcpuOp(abi.VCPUOP_down, 1);
+    host.cpu.budgets.length = 0;
+    for (let i = 0; i < 2000; i++) host.cpu.script.push(() => Exit.pause);
+    expect(host.hv.run(100_000)).toEqual({ kind: 'busy' });
+    expect(host.cpu.budgets.length).toBeLessThan(501);
+  });
+
   it('is given up by a vCPU that spins with PAUSE, if another one waits for it', () => {
     const ran: number[] = [];
     const pause = () => {
@@ -181,8 +189,8 @@ describe('the processor', () => {
       return Exit.pause;
     };
     host.cpu.script.push(pause, pause, pause, pause);
-    // An instruction and a nanosecond for the exit, four times.
-    host.hv.run(8);
+    // An instruction, a nanosecond and the cost of the exit, four times.
+    host.hv.run(4 * 202);
     expect(ran).toEqual([0, 1, 0, 1]);
     vcpuOp(abi.VCPUOP_down, 1);
     ran.length = 0;

@@ -87,8 +87,6 @@ export class FakeProcessor implements Processor {
     this.flushes++;
   }
 
-  forgetWrites(): void {}
-
   flushAll(): void {
     this.flushes++;
   }

@@ -1,1 +1,0 @@
-export { FileDevice, type FileDeviceOptions } from './file-device.js';
