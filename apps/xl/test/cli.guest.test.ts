@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { kernels, xenolith, xenolithOnTerminal } from './xenolith.js';
 
-const { demo, fault, hello } = kernels;
+const { bench, demo, fault, hello } = kernels;
 const small = ['--memory', '16'];
 
 let directory: string;
@@ -36,6 +36,7 @@ describe('exit status', () => {
       ['run', hello, '--memory', '1'],
       ['run', hello, ...small, '--ramdisk', process.execPath],
       ['run', hello, ...small, '--cmdline', 'x'.repeat(3000)],
+      ['run', hello, ...small, '--cap', '101'],
     ]) {
       const { status, stderr, stdout } = await xenolith(args);
       expect(stderr, args.join(' ')).toMatch(/^xenolith: [^\n]+\n$/);
@@ -170,6 +171,17 @@ describe('what it tells', () => {
     const [one, two] = [await once(), await once()];
     expect(two).toEqual(one);
     expect(one.stderr.length).toBeGreaterThan(10_000);
+  });
+
+  it('--sched credit --cap: a guest that computes takes that much longer', async () => {
+    const run = async (...options: string[]) => {
+      const { stdout } = await xenolith(['run', bench, ...small, '--clock', 'virtual', ...options]);
+      const times = [...stdout.matchAll(/^BENCH-END \w+ \w+ (\d+)/gm)].map(([, ns]) => Number(ns));
+      expect(times).toHaveLength(3);
+      return times.reduce((sum, ns) => sum + ns, 0);
+    };
+    const [free, capped] = [await run(), await run('--sched', 'credit', '--weight', '512', '--cap', '25')];
+    expect(Math.abs(capped / free - 4)).toBeLessThan(0.4);
   });
 
   it('inspect: what a kernel is', async () => {

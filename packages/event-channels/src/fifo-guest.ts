@@ -36,6 +36,11 @@ export function fifoGuest(host: ReturnType<typeof testHost>, domid = 1) {
     ready: (vcpu: number) => view.getUint32(block(vcpu) + BLOCK.ready, true),
     head: (vcpu: number, priority: number) => view.getUint32(block(vcpu) + BLOCK.head + priority * 4, true),
     mask: (port: number) => guest.write(port, guest.read(port) | MASKED),
+    /** It is pending and not masked, and no vCPU knows. */
+    isStuck: (port: number) => {
+      const word = guest.read(port);
+      return word >= PENDING && !(word & MASKED) && guest.ready(0) === 0 && guest.ready(1) === 0;
+    },
     /** Takes all events of a vCPU, the most urgent queue first, as an upcall handler does; ports in that order. */
     handle(vcpu: number): number[] {
       host.acknowledge(domid, vcpu);

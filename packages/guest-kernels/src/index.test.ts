@@ -7,6 +7,7 @@ import * as kernels from './index.js';
 const images: [string, Uint8Array][] = [
   ['hello', kernels.helloKernel],
   ['demo', kernels.demoKernel],
+  ['events', kernels.eventsKernel],
   ['fault', kernels.faultKernel],
   ['bench', kernels.benchKernel],
   ['fuzz', kernels.fuzzKernel],

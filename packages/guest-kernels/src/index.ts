@@ -1,5 +1,6 @@
 import bench from './generated/bench.js';
 import demo from './generated/demo.js';
+import events from './generated/events.js';
 import fault from './generated/fault.js';
 import fuzz from './generated/fuzz.js';
 import hello from './generated/hello.js';
@@ -15,6 +16,9 @@ export const helloKernel: Uint8Array = /* @__PURE__ */ decode(hello);
 
 /** Reports what it finds (Xen's version, memory, time, its xenstore entries), then takes commands: see `help`. */
 export const demoKernel: Uint8Array = /* @__PURE__ */ decode(demo);
+
+/** Takes event channels through their operations in both ABIs, and prints what Xen answers. Ends with `events: done`. */
+export const eventsKernel: Uint8Array = /* @__PURE__ */ decode(events);
 
 /** Goes wrong as its command line says: crash, panic, spin, stack, recurse, wild. */
 export const faultKernel: Uint8Array = /* @__PURE__ */ decode(fault);
