@@ -5,6 +5,7 @@ import { createDomain } from '../domain/create.js';
 import { destroyDomain } from '../domain/destroy.js';
 import type { Domain, DomainSettings } from '../domain/domain.js';
 import type { Vcpu } from '../domain/vcpu.js';
+import type { Hypervisor } from '../hypervisor.js';
 import { testHost } from '../testing/test-host.js';
 import { CreditScheduler } from './credit.js';
 import type { SchedulerName } from './index.js';
@@ -18,16 +19,17 @@ const MS = 1_000_000;
 function spinners(scheduler: SchedulerName, ...settings: Partial<DomainSettings>[]) {
   const { hv, cpu, domain: first } = testHost({ scheduler, strict: false });
   hv.pauseDomain(first);
-  const domains = settings.map((each) => {
-    const domain = createDomain(hv, { memoryPages: 1, vcpus: 1, ...each });
-    for (const vcpu of domain.vcpus) {
-      vcpu.initialised = true;
-      vcpu.down = false;
-    }
-    hv.unpauseDomain(domain);
-    return domain;
-  });
-  return { hv, cpu, domains };
+  return { hv, cpu, domains: settings.map((each) => spin(hv, each)) };
+}
+
+function spin(hv: Hypervisor, settings: Partial<DomainSettings>): Domain {
+  const domain = createDomain(hv, { memoryPages: 1, vcpus: 1, ...settings });
+  for (const vcpu of domain.vcpus) {
+    vcpu.initialised = true;
+    vcpu.down = false;
+  }
+  hv.unpauseDomain(domain);
+  return domain;
 }
 
 const used = (domain: Domain) => domain.vcpus.reduce((sum, vcpu) => sum + vcpu.retired, 0);
@@ -62,6 +64,32 @@ describe('credit', () => {
     const host = spinners('credit', { cap: 25 });
     expectShares(shares(host, 1000 * MS), [25]);
     expect(host.hv.clock.now).toBeGreaterThanOrEqual(1000 * MS);
+  });
+
+  it('holds a cap by the wall clock, however slow the processor is', () => {
+    let wall = 0;
+    let busy = 0;
+    const host = testHost({
+      scheduler: 'credit',
+      strict: false,
+      clock: 'real',
+      inputs: { monotonicNs: () => wall, wallclockNs: () => 0n, randomFill() {} },
+    });
+    const { hv, cpu } = host;
+    hv.pauseDomain(host.domain);
+    spin(hv, { cap: 25 });
+    const run = cpu.run.bind(cpu);
+    cpu.run = (budget) => {
+      const exit = run(budget);
+      wall += 3 * cpu.retired;
+      busy += 3 * cpu.retired;
+      return exit;
+    };
+    while (wall < 2000 * MS) {
+      const status = hv.run(1 * MS);
+      if (status.kind === 'idle') wall += status.sleepNs!;
+    }
+    expectShares([(100 * busy) / wall], [25]);
   });
 
   it('gives what a cap leaves to the others, by weight', () => {
