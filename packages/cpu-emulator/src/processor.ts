@@ -115,6 +115,8 @@ export interface Processor {
   /** Forgets the translation of one page in all address spaces / every translation. */
   flushPage(linear: bigint): void;
   flushAll(): void;
+  /** Forgets the translations for writing that lead to a frame, in all address spaces. */
+  forgetWrites(mfn: number): void;
 
   /**
    * Linear to machine address under the current address space, as the guest itself at user access rights would see it;

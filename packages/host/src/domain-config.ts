@@ -1,4 +1,5 @@
 import type { PvKernel } from '@xenolith/domain-builder';
+import type { DiskConfig } from './devices/disk.js';
 import type { DomainResult } from './result.js';
 import type { ShutdownAction } from './shutdown-action.js';
 
@@ -24,6 +25,7 @@ export interface DomainConfig {
   cap?: number;
   /** Highest event-channel port, as `max_event_channels` of xl.cfg. Default 1023. */
   maxEventPort?: number;
+  disks?: readonly DiskConfig[];
   /** Unique in the host, and not only digits. Default `guest`, or `guest-2` and so on. */
   name?: string;
   /** Unique in the host. Default: random, from the host's inputs. */

@@ -1,5 +1,6 @@
 import { BadInputError } from '@xenolith/host-interface';
 import type { Domain } from '@xenolith/hypervisor-core';
+import { type DiskHost, GuestDisks } from './devices/guest-disks.js';
 import type { DomainConfig } from './domain-config.js';
 import { freeName, type Identity } from './identity.js';
 import { DEFAULT_MEMORY_MIB, Incarnation, type IncarnationHost, wallclock } from './incarnation.js';
@@ -9,7 +10,8 @@ import { formatUuid, randomUuid } from './uuid.js';
 import { writeVcpuAvailability } from './xenstore-tree.js';
 
 /** What a guest needs of its host. */
-export interface DomainHost extends IncarnationHost {
+export interface DomainHost extends IncarnationHost, DiskHost {
+  readonly xenstore: IncarnationHost['xenstore'];
   /** The guests that have not ended. */
   readonly domains: readonly GuestDomain[];
   /** Something happened that a sleeping host should see to. */
@@ -29,6 +31,8 @@ export class GuestDomain {
   readonly maxVcpus: number;
   /** Resolves when the guest has ended for good and its memory is free (but for pages that other guests map). */
   readonly ended: Promise<DomainResult>;
+  /** Its disks: they may come and go while it runs. */
+  readonly disks: GuestDisks;
   private resolveEnded: (result: DomainResult) => void = () => {};
   private current: Incarnation | undefined;
   private restarts = 0;
@@ -54,6 +58,8 @@ export class GuestDomain {
     });
     this.maxVcpus = config.maxVcpus ?? config.vcpus ?? 1;
     this.online = this.checkedVcpus(config.vcpus ?? 1);
+    // One that is kept has let go of its disks, so that its successor can have them.
+    this.disks = new GuestDisks(host, halted ? [] : (config.disks ?? []));
     this.current = halted?.incarnation ?? this.start();
     this.halted = halted?.result;
   }
@@ -202,7 +208,7 @@ export class GuestDomain {
 
   private start(): Incarnation {
     const { host, identity, config, online, maxVcpus } = this;
-    return new Incarnation(host, identity, { ...config, vcpus: online, maxVcpus });
+    return new Incarnation(host, identity, { ...config, vcpus: online, maxVcpus }, this.disks);
   }
 
   private restart(before: DomainResult): void {
@@ -227,6 +233,7 @@ export class GuestDomain {
       name: freeName(`${name}-${minutes.replace(/[-:]/g, '')}Z`, host.domains),
       uuid: formatUuid(randomUuid(host.hypervisor.options.inputs)),
     };
+    this.disks.stop(incarnation.domid);
     incarnation.rename(identity);
     this.forget();
     host.keep(new GuestDomain(host, config, identity, { incarnation, result }));
@@ -247,6 +254,7 @@ export class GuestDomain {
 
   private finish(result: DomainResult): void {
     this.finished = result;
+    void this.disks.close();
     this.host.ended(this);
     this.resolveEnded(result);
     this.host.wake();

@@ -1,4 +1,5 @@
 import { compileInterpreter, X86Processor } from '@xenolith/cpu-emulator';
+import type { Guest } from '@xenolith/guest-api';
 import {
   BadInputError,
   type HostInputs,
@@ -14,6 +15,8 @@ import {
   type SchedulerName,
 } from '@xenolith/hypervisor-core';
 import { MachineMemory } from '@xenolith/mmu';
+import { connectInMemory, XenstoreClient } from '@xenolith/xenstore';
+import { BlockService } from './devices/block-service.js';
 import type { DomainConfig } from './domain-config.js';
 import { type DomainInfo, domainInfo } from './domain-info.js';
 import { type EventLoop, LONGEST_SLEEP_MS, webEventLoop } from './event-loop.js';
@@ -83,9 +86,11 @@ export class Host implements DomainHost {
   readonly hypervisor: Hypervisor;
   readonly dom0: NativeGuest;
   readonly xenstore: XenstoreService;
+  /** For guests: who serves their disks. */
+  readonly blocks: BlockService;
   /** Only with the option `statistics`. */
   readonly statistics: Statistics | undefined;
-  private readonly eventLoop: EventLoop;
+  readonly eventLoop: EventLoop;
   private readonly guests = new Set<GuestDomain>();
   private readonly shutDown: { domain: Domain; code: number }[] = [];
   private running = false;
@@ -115,6 +120,11 @@ export class Host implements DomainHost {
     });
     this.dom0 = createNativeGuest(this.hypervisor, { domid: 0, privileged: true });
     this.xenstore = new XenstoreService(this.hypervisor, this.dom0);
+    const drivers: Guest = {
+      ...this.dom0,
+      xenstore: new XenstoreClient(connectInMemory(this.xenstore.server)),
+    };
+    this.blocks = new BlockService(drivers, this.hypervisor.log);
   }
 
   /** The guests that have not ended. */

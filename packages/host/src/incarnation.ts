@@ -2,6 +2,7 @@ import { ConsoleBackend } from '@xenolith/console';
 import { BadInputError, InvariantError } from '@xenolith/host-interface';
 import { type Domain, destroyDomain, type Hypervisor } from '@xenolith/hypervisor-core';
 import { GNTTAB_RESERVED_CONSOLE, XEN_HVM_MEMMAP_TYPE_RAM } from '@xenolith/xen-abi';
+import type { GuestDisks } from './devices/guest-disks.js';
 import type { DomainConfig } from './domain-config.js';
 import type { Identity } from './identity.js';
 import type { NativeGuest } from './native-guest.js';
@@ -37,6 +38,7 @@ export class Incarnation {
     private readonly host: IncarnationHost,
     identity: Identity,
     config: DomainConfig,
+    private readonly disks: GuestDisks,
   ) {
     const { hypervisor, xenstore } = host;
     const { vcpus = 1, memoryMiB = DEFAULT_MEMORY_MIB } = config;
@@ -80,6 +82,7 @@ export class Incarnation {
       startedNs: wallclock(hypervisor),
     };
     writeDomainEntries(xenstore.local, entries);
+    disks.start(domid);
     xenstore.introduce(domid, pv.storePort);
     [this.console, this.releaseConsole] = connectConsole(host.dom0, domid, pv.consolePort, config);
   }
@@ -99,6 +102,7 @@ export class Incarnation {
     const { domid, host } = this;
     // The console's last words first.
     this.releaseConsole();
+    this.disks.stop(domid);
     host.xenstore.release(domid);
     removeDomainEntries(host.xenstore.local, domid, this.uuid);
     destroyDomain(host.hypervisor, this.domain);

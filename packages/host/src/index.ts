@@ -1,3 +1,5 @@
+export type { Disk, DiskConfig } from './devices/disk.js';
+export type { GuestDisks } from './devices/guest-disks.js';
 export type { DomainConfig } from './domain-config.js';
 export type { DomainInfo } from './domain-info.js';
 export { type EventLoop, webEventLoop } from './event-loop.js';

@@ -119,7 +119,7 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
 
   constructor(readonly options: HypervisorOptions) {
     const { processor: cpu, machine, inputs } = options;
-    const spaces = new AddressSpaces(cpu, machine);
+    const spaces = new AddressSpaces(cpu);
     // Made before the class's own fields, which `super` must not need.
     const self: { hv: Hypervisor | undefined } = { hv: undefined };
     const known = (): Hypervisor => {

@@ -27,11 +27,18 @@ export const backendPath = ({ type, id, frontendId, backendId = 0 }: DeviceSpec)
 const libxlPath = ({ type, id, frontendId }: DeviceSpec): string =>
   `/libxl/${frontendId}/device/${type}/${id}`;
 
+/** A directory as a toolstack writes it. */
+export interface DeviceDirectory {
+  readonly path: string;
+  readonly permissions: XenstorePermission[];
+  readonly values: Readonly<Record<string, string | number>>;
+}
+
 /**
- * Makes a device as libxl does (libxl__device_generic_add): both directories with their links, owners and first states
- * in one transaction. Both ends see it at once and begin the handshake.
+ * What libxl writes for a device (libxl__device_generic_add): its own record, and both ends' directories with their links,
+ * owners and first states. To be written in one transaction.
  */
-export async function addDevice(store: Xenstore, spec: DeviceSpec): Promise<void> {
+export function deviceDirectories(spec: DeviceSpec): DeviceDirectory[] {
   const { frontendId, backendId = 0 } = spec;
   const front = frontendPath(spec);
   const back = backendPath(spec);
@@ -42,39 +49,39 @@ export async function addDevice(store: Xenstore, spec: DeviceSpec): Promise<void
     state: XenbusState.initialising,
     ...spec.backend,
   };
-  await store.transaction(async (transaction) => {
-    await make(transaction, libxlPath(spec), [{ domid: 0, access: 'n' }], { backend: back, ...backend });
-    await make(
-      transaction,
-      front,
-      [
-        { domid: frontendId, access: 'n' },
-        { domid: backendId, access: 'r' },
-      ],
-      { backend: back, 'backend-id': backendId, state: XenbusState.initialising, ...spec.frontend },
-    );
-    await make(
-      transaction,
-      back,
-      [
-        { domid: backendId, access: 'n' },
-        { domid: frontendId, access: 'r' },
-      ],
-      backend,
-    );
-  });
+  const readable = (owner: number, reader: number): XenstorePermission[] => [
+    { domid: owner, access: 'n' },
+    { domid: reader, access: 'r' },
+  ];
+  return [
+    {
+      path: libxlPath(spec),
+      permissions: [{ domid: 0, access: 'n' }],
+      values: { backend: back, ...backend },
+    },
+    {
+      path: front,
+      permissions: readable(frontendId, backendId),
+      values: {
+        backend: back,
+        'backend-id': backendId,
+        state: XenbusState.initialising,
+        ...spec.frontend,
+      },
+    },
+    { path: back, permissions: readable(backendId, frontendId), values: backend },
+  ];
 }
 
-async function make(
-  store: XenstoreOperations,
-  path: string,
-  permissions: XenstorePermission[],
-  values: Readonly<Record<string, string | number>>,
-): Promise<void> {
-  const directory = new Directory(store, path);
-  await store.write(path, '');
-  await store.setPermissions(path, permissions);
-  await directory.write(values);
+/** Makes a device as libxl does: both ends see it at once and begin the handshake. */
+export async function addDevice(store: Xenstore, spec: DeviceSpec): Promise<void> {
+  await store.transaction(async (transaction) => {
+    for (const { path, permissions, values } of deviceDirectories(spec)) {
+      await transaction.write(path, '');
+      await transaction.setPermissions(path, permissions);
+      await new Directory(transaction, path).write(values);
+    }
+  });
 }
 
 /**
@@ -103,7 +110,7 @@ export async function deviceClosed(store: Xenstore, spec: DeviceSpec): Promise<v
 /** Removes all that `addDevice` made, whatever state it is in. */
 export async function removeDevice(store: Xenstore, spec: DeviceSpec): Promise<void> {
   await store.transaction(async (transaction) => {
-    for (const path of [frontendPath(spec), backendPath(spec), libxlPath(spec)]) {
+    for (const { path } of deviceDirectories(spec)) {
       if (await exists(transaction, path)) await transaction.rm(path);
     }
   });

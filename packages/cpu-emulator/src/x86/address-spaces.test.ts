@@ -82,6 +82,43 @@ it('flushPage forgets one page in data and code, flushAll all', () => {
   expect(seen()).toEqual([1n, 0n]);
 });
 
+it('forgetWrites forgets where one frame could be written, in every address space, and nothing else', () => {
+  const first = m.tables.l4 / PAGE_SIZE;
+  const a = m.cpu.loadAddressSpace(first);
+  const frame = m.base / PAGE_SIZE;
+  const WRITE = 1;
+  const write = (page: number): number => m.cpu.translate(BigInt(page * PAGE_SIZE), WRITE) - m.base;
+  const store = (): number => {
+    // mov [0x4000], al; mov [0x5000], al; hlt
+    m.start('88 04 25 00 40 00 00 88 04 25 00 50 00 00 f4');
+    m.cpu.run(3);
+    return m.cpu.run(1);
+  };
+  expect(store()).toBe(Exit.privileged);
+  const readOnly = (page: number): void =>
+    m.machine.view.setBigUint64(
+      m.tables.l1 + 8 * page,
+      BigInt(m.base + page * PAGE_SIZE) | (RWU & ~2n),
+      true,
+    );
+  readOnly(4);
+  readOnly(5);
+  // Both are still known as writable; then one is not, also when another address space was loaded meanwhile.
+  expect(store()).toBe(Exit.privileged);
+  const b = m.cpu.loadAddressSpace(other);
+  expect(write(6)).toBe(0x6000);
+  m.cpu.forgetWrites(frame + 5);
+  m.cpu.switchAddressSpace(first, a);
+  expect(store()).toBe(Exit.exception);
+  expect(m.cpu.cr2).toBe(0x5000n);
+  expect(m.cpu.regs.rip).toBe(0x1007n);
+  m.cpu.forgetWrites(frame + 4);
+  store();
+  expect(m.cpu.cr2).toBe(BigInt(DATA));
+  m.cpu.switchAddressSpace(other, b);
+  expect(write(6)).toBe(0x6000);
+});
+
 it('starts again with its ids when they are used up, having forgotten everything', () => {
   const id = m.cpu.loadAddressSpace(m.tables.l4 / PAGE_SIZE);
   expect(seen()).toEqual([1n, 0n]);

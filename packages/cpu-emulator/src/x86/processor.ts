@@ -315,6 +315,10 @@ export class X86Processor implements Processor {
     this.#exports.flushPage(BigInt.asIntN(64, linear));
   }
 
+  forgetWrites(mfn: number): void {
+    this.#exports.forgetWrites(mfn * PAGE_SIZE);
+  }
+
   flushAll(): void {
     this.#exports.flushAll();
   }

@@ -1,6 +1,4 @@
 import type { Processor } from '@xenolith/cpu-emulator';
-import type { MachineMemory } from '@xenolith/mmu';
-import { forgetWriteEntries } from '@xenolith/mmu/frames';
 import type { PvVcpu, TlbControl } from '../memory/interfaces.js';
 import type { AsidSlot, Vcpu } from './vcpu.js';
 
@@ -17,10 +15,7 @@ export class AddressSpaces implements TlbControl {
   /** The ids are used up, and the processor has forgotten every translation. */
   onNewRound: (() => void) | undefined;
 
-  constructor(
-    private readonly cpu: Processor,
-    private readonly machine: MachineMemory,
-  ) {}
+  constructor(private readonly cpu: Processor) {}
 
   /** Loads the table of the vCPU's mode. */
   activate(vcpu: Vcpu): void {
@@ -60,7 +55,7 @@ export class AddressSpaces implements TlbControl {
   }
 
   forgetWrites(mfn: number): void {
-    forgetWriteEntries(this.machine, mfn);
+    this.cpu.forgetWrites(mfn);
   }
 
   codeWritten(address: number, length: number): void {

@@ -73,7 +73,6 @@ export interface TlbControl {
   flushAll(): void;
   /**
    * Forgets the write translations that lead to a frame, in all address spaces. Without it the policy uses `flushAll`.
-   * `forgetWriteEntries` of @xenolith/mmu/frames does it for the TLB of @xenolith/mmu.
    */
   forgetWrites?(mfn: number): void;
   /** The policy wrote [address, address + length) of machine memory, which might hold decoded code. */

@@ -87,6 +87,8 @@ export class FakeProcessor implements Processor {
     this.flushes++;
   }
 
+  forgetWrites(): void {}
+
   flushAll(): void {
     this.flushes++;
   }

@@ -1,9 +1,9 @@
 import { InvariantError } from '@xenolith/host-interface';
 import { DOMID_INVALID, DOMID_XEN, EINVAL } from '@xenolith/xen-abi';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { FRAME_FLAG_PUBLIC, PAGE_SIZE, TLB_WRITE } from '../layout.js';
+import { FRAME_FLAG_PUBLIC, PAGE_SIZE } from '../layout.js';
 import { MachineMemory } from '../machine-memory.js';
-import { FrameTable, FrameType, forgetWriteEntries, M2p } from './index.js';
+import { FrameTable, FrameType, M2p } from './index.js';
 
 const D1 = 1;
 let machine: MachineMemory;
@@ -233,18 +233,4 @@ describe('the M2P', () => {
     m2p.clear(mfn);
     expect(m2p.get(mfn)).toBe(none);
   });
-});
-
-test('forgetWriteEntries removes the entries of one frame only', () => {
-  const set = (slot: number, linear: number, target: number): void => {
-    machine.u32[TLB_WRITE / 4 + slot * 4] = linear | 7;
-    machine.u32[TLB_WRITE / 4 + slot * 4 + 1] = 0xffff_8000;
-    machine.u32[TLB_WRITE / 4 + slot * 4 + 2] = target * PAGE_SIZE - linear;
-  };
-  set(1, 0xf000_1000, 77);
-  set(2, 0x2000, 77);
-  set(3, 0x3000, 78);
-  forgetWriteEntries(machine, 77);
-  const tags = [1, 2, 3].map((slot) => machine.u32[TLB_WRITE / 4 + slot * 4]);
-  expect(tags).toEqual([0xffff_ffff, 0xffff_ffff, 0x3007]);
 });

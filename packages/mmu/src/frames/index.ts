@@ -1,5 +1,4 @@
 /** The frame table as a checked state machine, and the machine-to-physical table. */
 export * from './frame-table.js';
 export * from './m2p.js';
-export * from './tlb-scan.js';
 export * from './types.js';

@@ -219,6 +219,7 @@ export const frontendCompliance: readonly ComplianceCase[] = [
       const rig = await connectedRig(pair);
       await requestRemoval(rig.toolstack, rig.spec());
       await rig.reach(closed, closed);
+      await rig.fabric.advance(1e9);
       check(rig.frontGuest.pagesInUse === 0, `${rig.frontGuest.pagesInUse} pages are still in use`);
       check(rig.frontGuest.openPorts === 0, `${rig.frontGuest.openPorts} ports are still open`);
     },

@@ -1,0 +1,6 @@
+export { type BlockBackendOptions, blockBackend } from './backend/block-backend.js';
+export { type Awaitable, type BlockDevice, BlockDeviceError } from './devices/block-device.js';
+export { HttpDevice, type HttpDeviceOptions } from './devices/http-device.js';
+export { MemoryDevice } from './devices/memory-device.js';
+export { OverlayDevice } from './devices/overlay.js';
+export { blockFrontend, type FrontDisk } from './frontend/block-frontend.js';

@@ -1,0 +1,58 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { FileDevice } from './file-device.js';
+
+const directory = mkdtempSync(join(tmpdir(), 'file-device-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+const image = (bytes: number, name = 'disk.img'): string => {
+  const path = join(directory, name);
+  writeFileSync(path, new Uint8Array(bytes).fill(0x55));
+  return path;
+};
+
+describe('a file as a disk', () => {
+  it('reads and writes', async () => {
+    const path = image(8192);
+    const device = await FileDevice.open(path);
+    await device.write(512, new Uint8Array(1024).fill(7));
+    await device.flush();
+    expect((await device.read(0, 2048)).subarray(500, 516)).toEqual(
+      Uint8Array.from({ length: 16 }, (_, i) => (i < 12 ? 0x55 : 7)),
+    );
+    await device.close();
+    expect(readFileSync(path)[512]).toBe(7);
+  });
+
+  it('frees what is discarded', async () => {
+    const path = image(1 << 20);
+    const device = await FileDevice.open(path);
+    if (!device.discard) return expect(device.discard).toBeUndefined(); // no fallocate(1) here
+    const before = statSync(path).blocks;
+    const pieces = Array.from({ length: 64 }, (_, i) => device.discard?.(i * 8192, 8192));
+    await Promise.all(pieces);
+    expect(statSync(path).blocks).toBeLessThanOrEqual(before / 2 + 8);
+    expect((await device.read(0, 512)).every((byte) => byte === 0)).toBe(true);
+    expect((await device.read(1 << 19, 512)).every((byte) => byte === 0x55)).toBe(true);
+    await device.close();
+  });
+
+  it('says what is wrong', async () => {
+    await expect(FileDevice.open(join(directory, 'none.img'))).rejects.toThrow(
+      /none\.img cannot be opened.*ENOENT/,
+    );
+    await expect(FileDevice.open(directory, { readonly: true })).rejects.toThrow(
+      'neither a file nor a block device',
+    );
+    await expect(FileDevice.open(image(1000, 'odd.img'))).rejects.toThrow('has 1000 bytes');
+    const readonly = await FileDevice.open(image(512), { readonly: true });
+    await expect(readonly.write(0, new Uint8Array(512))).rejects.toThrow('read-only');
+    const path = image(8192, 'short.img');
+    const shrunk = await FileDevice.open(path);
+    truncateSync(path, 4096);
+    await expect(shrunk.read(4096, 512)).rejects.toThrow('ends at byte 4096');
+    await shrunk.refreshSize();
+    expect(shrunk.size).toBe(4096);
+  });
+});

@@ -1,0 +1,77 @@
+import type { BlockDevice } from '@xenolith/blkback';
+import { parseVdev } from '@xenolith/blkback/codec';
+import { BadInputError } from '@xenolith/host-interface';
+import { backendPath, type DeviceSpec } from '@xenolith/xenbus';
+
+/** A disk of a guest. */
+export interface DiskConfig {
+  /** Its name in the guest: `xvda`, `sdb1`, `hdc`; or its number (xen-vbd-interface(7)). */
+  vdev: string;
+  /** What is behind it; the host closes it when the guest has ended or the disk is gone. Absent: an empty drive. */
+  device?: BlockDevice;
+  /** Default: as the device is. */
+  readonly?: boolean;
+  /** A CD-ROM drive, whose medium can be changed. Default false. */
+  cdrom?: boolean;
+  /** Whether the guest may discard, if the device can. Default true. */
+  discard?: boolean;
+  /** Where the device comes from, for xenstore: what a person sees, or what a driver domain is to open. */
+  params?: string;
+  /** Domain that serves it, if it is not domain 0: its own blkback opens `params` then. */
+  backendId?: number;
+}
+
+/** A disk plugged into a guest. */
+export class Disk {
+  readonly id: number;
+  /** What is in the drive now. */
+  device: BlockDevice | undefined;
+  params: string;
+
+  /** @throws BadInputError if the name is none */
+  constructor(readonly config: DiskConfig) {
+    try {
+      this.id = parseVdev(config.vdev);
+    } catch (error) {
+      throw new BadInputError(`The disk cannot be had: ${(error as Error).message}.`);
+    }
+    this.device = config.device;
+    this.params = config.params ?? (config.device ? config.vdev : '');
+  }
+
+  get vdev(): string {
+    return this.config.vdev;
+  }
+
+  /** What libxl writes for a disk (libxl_disk.c). */
+  spec(domid: number): DeviceSpec {
+    const { cdrom = false, vdev, discard = true, backendId = 0, readonly } = this.config;
+    const mode = (readonly ?? this.device?.readonly ?? cdrom) ? 'r' : 'w';
+    return {
+      type: 'vbd',
+      id: this.id,
+      frontendId: domid,
+      backendId,
+      backend: {
+        params: this.params,
+        type: backendId === 0 ? 'tap' : 'phy',
+        mode,
+        dev: vdev,
+        removable: cdrom ? 1 : 0,
+        bootable: 1,
+        'discard-enable': discard ? 1 : 0,
+        'device-type': cdrom ? 'cdrom' : 'disk',
+      },
+      frontend: { 'virtual-device': this.id, 'device-type': cdrom ? 'cdrom' : 'disk' },
+    };
+  }
+
+  backendPath(domid: number): string {
+    return backendPath(this.spec(domid));
+  }
+
+  async close(): Promise<void> {
+    await this.device?.close?.();
+    this.device = undefined;
+  }
+}
