@@ -18,8 +18,8 @@ const SHOWN_OF_OTHERS = 4;
 const hex = (value: bigint): string => value.toString(16).padStart(16, '0');
 
 /** What a crashed guest looked like, in lines for a person. */
-export function crashText({ crash, reason, code }: DomainResult): string {
-  const what = reason === 'watchdog' ? 'the guest hung: its watchdog fired' : 'the guest crashed';
+export function crashText({ crash, reason, code }: DomainResult, guest = 'the guest'): string {
+  const what = reason === 'watchdog' ? `${guest} hung: its watchdog fired` : `${guest} crashed`;
   if (!crash) return reason === 'watchdog' ? what : `${what} (shutdown reason ${code})`;
   const others = crash.others.flatMap((vcpu) => vcpuLines(vcpu, SHOWN_OF_OTHERS));
   return [

@@ -1,3 +1,5 @@
+import type { DomainResult } from '@xenolith/host';
+
 /** What the command's exit status says. `--help` shows the same list. */
 export const ExitStatus = {
   poweredOff: 0,
@@ -12,6 +14,36 @@ export const ExitStatus = {
 } as const;
 export type ExitStatus = (typeof ExitStatus)[keyof typeof ExitStatus];
 
+/** What a guest's end makes of the exit status, unless something else does. */
+export function statusOf({ reason }: DomainResult): ExitStatus {
+  switch (reason) {
+    case 'poweroff':
+    // Somebody wanted it.
+    case 'destroyed':
+      return ExitStatus.poweredOff;
+    case 'reboot':
+      return ExitStatus.rebooted;
+    case 'suspend':
+      return ExitStatus.suspended;
+    default:
+      return ExitStatus.crashed;
+  }
+}
+
+/** Of several guests, the first of these counts. */
+const WORST_FIRST: readonly ExitStatus[] = [
+  ExitStatus.crashed,
+  ExitStatus.timeout,
+  ExitStatus.suspended,
+  ExitStatus.rebooted,
+  ExitStatus.outputClosed,
+  ExitStatus.left,
+];
+
+/** The exit status of a host with several guests. */
+export const worstOf = (statuses: readonly ExitStatus[]): ExitStatus =>
+  WORST_FIRST.find((status) => statuses.includes(status)) ?? ExitStatus.poweredOff;
+
 export const EXIT_STATUS_HELP = `Exit status:
   0    the guest powered off (inspect, disasm: done)
   1    a fault of xenolith itself
@@ -20,5 +52,8 @@ export const EXIT_STATUS_HELP = `Exit status:
   4    the guest was still running when --timeout was over
   5    the guest rebooted, with --on-reboot destroy
   6    the guest suspended itself, which ends it here
-  130  left with Ctrl-]
+  130  left with Ctrl-] (up: Ctrl-] q)
   141  nobody reads standard output any more`;
+
+export const WORST_FIRST_HELP = `With several guests the first of these counts that came to any of them: ${WORST_FIRST.join(', ')}.
+A guest that was destroyed on purpose counts as one that powered off.`;

@@ -20,7 +20,21 @@ afterEach(() => vi.restoreAllMocks());
 describe('the command line', () => {
   it('explains itself', async () => {
     expect(await main(['--help'])).toBe(0);
-    for (const word of ['run', 'demo', 'inspect', 'disasm', 'Examples:', 'Exit status:', 'Ctrl-]']) {
+    for (const word of [
+      'run',
+      'demo',
+      'up',
+      'list',
+      'create',
+      'console',
+      'pause',
+      'vcpu-set',
+      'inspect',
+      'disasm',
+      'Examples:',
+      'Exit status:',
+      'Ctrl-]',
+    ]) {
       expect(out).toContain(word);
     }
     out = '';
@@ -43,6 +57,16 @@ describe('the command line', () => {
     ]) {
       expect(out).toContain(option);
     }
+    out = '';
+    expect(await main(['up', '--help'])).toBe(0);
+    for (const text of [
+      '<configs...>',
+      '--console-dir <directory>',
+      '--host <name>',
+      'show the guest of that number',
+      'first of these counts',
+    ])
+      expect(out).toContain(text);
     expect(err).toBe('');
   });
 

@@ -1,28 +1,24 @@
 import { Command, Option } from 'commander';
-import {
-  address,
-  hexBytes,
-  SCHEDULERS,
-  seconds,
-  TRACE_CLASSES,
-  traceClasses,
-  wholeNumber,
-} from './arguments.js';
+import { address, hexBytes, wholeNumber } from './arguments.js';
 import { EXIT_STATUS_HELP } from './exit-status.js';
+import { addHostOptions } from './host-options.js';
+import { addUpCommands } from './program-up.js';
 import { version } from './version.js';
 
 const EXAMPLES = `Examples:
   xenolith demo                                  look around in a small guest
   xenolith run vmlinuz --ramdisk initrd.gz --cmdline "console=hvc0"
   xenolith run kernel.elf --clock virtual --timeout 10 --trace=hypercall
+  xenolith up web.cfg db.cfg                     several guests in one host
+  xenolith list                                  what they do, from another shell
   xenolith inspect vmlinuz                       what Xen would do with it
   xenolith disasm --hex "48 8b 07 0f 05"
 
 Ctrl-] leaves a guest. Everything runs in this process: no root, no KVM, no Xen underneath.`;
 
-/** Options of all commands that run a guest. */
+/** Options of commands that run one guest. */
 function addRunOptions(command: Command, memory: number): Command {
-  return command
+  command
     .option('-m, --memory <MiB>', 'memory of the guest', wholeNumber(1, 3900, 'MiB'), memory)
     .option('-c, --vcpus <N>', 'virtual processors that are online at the start', wholeNumber(1, 128), 1)
     .option(
@@ -31,51 +27,19 @@ function addRunOptions(command: Command, memory: number): Command {
       wholeNumber(1, 128),
     )
     .option('-n, --name <name>', 'name of the domain', 'guest')
-    .addOption(
-      new Option(
-        '--clock <mode>',
-        'real: the clock on the wall; paced: an instruction is 1 ns, idle time is real; virtual: idle time is skipped, and every run is the same',
-      )
-        .choices(['real', 'paced', 'virtual'])
-        .default('real'),
-    )
-    .addOption(
-      new Option(
-        '--sched <scheduler>',
-        'rr: vCPUs take turns; credit: by weight and cap; null: whoever runs is not disturbed',
-      )
-        .choices(SCHEDULERS)
-        .default('rr'),
-    )
     .option(
       '--weight <N>',
       'share of the processor, for --sched credit (default: 256)',
       wholeNumber(1, 65535),
     )
     .option('--cap <percent>', 'limit of the processor, for --sched credit; 0: none', wholeNumber(0, 12800))
-    .option('-t, --timeout <seconds>', 'stop after so much real time, with exit status 4', seconds)
     .addOption(
       new Option('--on-reboot <action>', 'what happens when the guest reboots')
         .choices(['restart', 'destroy'])
         .default('restart'),
     )
-    .addOption(
-      new Option(
-        '--trace [classes]',
-        `print what happens on standard error: ${TRACE_CLASSES.join(', ')} or all`,
-      ).argParser(traceClasses),
-    )
-    .option('--stats', 'at the end: instructions, speed, exits, hypercalls')
-    .option(
-      '--xenstore-socket <path>',
-      "serve xenstore on a Unix socket, for Xen's own tools (XENSTORED_PATH)",
-    )
-    .option('--allow-console-io', 'let the guest print with CONSOLEIO_write, as a debug build of Xen does')
-    .addOption(
-      new Option('--log <level>', 'how much the host says on standard error')
-        .choices(['debug', 'info', 'warn', 'error'])
-        .default('warn'),
-    );
+    .option('--allow-console-io', 'let the guest print with CONSOLEIO_write, as a debug build of Xen does');
+  return addHostOptions(command);
 }
 
 /** The command line as commander sees it. Commands load what they need when they run, so that `--help` is quick. */
@@ -117,6 +81,8 @@ export function createProgram(onStatus: (status: number) => void): Command {
     const { demoCommand } = await import('./commands/demo.js');
     onStatus(await demoCommand(options));
   });
+
+  addUpCommands(program, onStatus);
 
   program
     .command('inspect')

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { disassembly } from './commands/disasm.js';
-import { ExitStatus } from './exit-status.js';
+import { ExitStatus, WORST_FIRST_HELP } from './exit-status.js';
 import { createProgram } from './program.js';
+import { KEYS_HELP } from './up/keys-help.js';
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8');
 const own = read('../README.md');
@@ -19,6 +20,13 @@ describe('what the READMEs say of the command', () => {
     for (const text of [own, root]) {
       expect([...text.matchAll(/^\| (\d+) \| /gm)].map((row) => Number(row[1]))).toEqual(statuses);
     }
+  });
+
+  it('tells every key of up, and which status counts', () => {
+    for (const [, keys] of KEYS_HELP.matchAll(/^ {2}(\S+(?: \S+)*?) {2,}/gm))
+      for (const key of keys!.split(' ')) if (key !== '…') expect(own).toContain(`\`${key}\``);
+    const order = /came to any of them: ([\d, ]+)\./.exec(WORST_FIRST_HELP)![1]!;
+    for (const text of [own, root]) expect(text).toContain(`any of them: ${order}`);
   });
 
   it('names every command in the root README', () => {

@@ -1,32 +1,36 @@
 import { fstatSync, readFileSync } from 'node:fs';
 import { createHost, type DomainConfig, type DomainResult, type Host } from '@xenolith/host';
-import type { Logger, LogLevel, TraceClass, TraceSink } from '@xenolith/host-interface';
+import type { LogLevel, TraceClass } from '@xenolith/host-interface';
 import type { ClockMode, SchedulerName } from '@xenolith/hypervisor-core';
 import { crashText } from './crash-text.js';
 import { nodeEventLoop } from './event-loop.js';
-import { ExitStatus } from './exit-status.js';
+import { ExitStatus, statusOf } from './exit-status.js';
+import { logger, tracer } from './host-output.js';
 import { statsText } from './stats-text.js';
 import { Terminal } from './terminal.js';
-import { traceLine } from './trace-text.js';
 import { serveHostXenstore } from './xenstore-socket.js';
 
-/** The options that all commands have that run a guest, as commander gives them. */
-export interface RunOptions {
+/** The options that all commands have that run guests, as commander gives them. */
+export interface HostCommandOptions {
+  clock: ClockMode;
+  sched: SchedulerName;
+  timeout?: number;
+  trace?: ReadonlySet<TraceClass>;
+  stats?: boolean;
+  xenstoreSocket?: string;
+  log: LogLevel;
+}
+
+/** Those of commands that run one guest. */
+export interface RunOptions extends HostCommandOptions {
   memory: number;
   vcpus: number;
   maxvcpus?: number;
   name: string;
-  clock: ClockMode;
-  sched: SchedulerName;
   weight?: number;
   cap?: number;
-  timeout?: number;
   onReboot: 'restart' | 'destroy';
-  trace?: ReadonlySet<TraceClass>;
-  stats?: boolean;
   allowConsoleIo?: boolean;
-  xenstoreSocket?: string;
-  log: LogLevel;
 }
 
 /** What is to be run; the kernel is found while the host is being made. */
@@ -35,8 +39,6 @@ export interface GuestInput
   /** Console input to give instead of standard input. */
   script?: Uint8Array;
 }
-
-const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
 /** Runs a guest on this terminal until something ends it. @returns the exit status @throws BadInputError */
 export async function runGuest(input: GuestInput, options: RunOptions): Promise<number> {
@@ -62,7 +64,13 @@ export async function runGuest(input: GuestInput, options: RunOptions): Promise<
     eventLoop: nodeEventLoop,
     log: logger(options.log, (line) => terminal.say(line)),
     statistics: options.stats ?? false,
-    ...(options.trace && { trace: tracer(options.trace, terminal, () => host?.hypervisor.clock.now ?? 0) }),
+    ...(options.trace && {
+      trace: tracer(
+        options.trace,
+        (line) => terminal.say(line),
+        () => host?.hypervisor.clock.now ?? 0,
+      ),
+    }),
   });
   const guest = host.createDomain({
     ...image,
@@ -94,7 +102,7 @@ export async function runGuest(input: GuestInput, options: RunOptions): Promise<
   status = guest.result ? statusOf(guest.result) : (status ?? ExitStatus.internalError);
   const last = lastWords(status, guest.result, options);
   if (last) terminal.say(`xenolith: ${last}`);
-  if (options.stats) terminal.say(statsText(host, guest, elapsed));
+  if (options.stats) terminal.say(statsText(host, [guest], elapsed));
   return status;
 }
 
@@ -105,13 +113,6 @@ function wholeInput(): Uint8Array | undefined {
   } catch {
     return undefined;
   }
-}
-
-function statusOf({ reason }: DomainResult): number {
-  if (reason === 'poweroff') return ExitStatus.poweredOff;
-  if (reason === 'reboot') return ExitStatus.rebooted;
-  if (reason === 'suspend') return ExitStatus.suspended;
-  return ExitStatus.crashed;
 }
 
 /** What a person should be told beside the guest's own words. */
@@ -134,26 +135,4 @@ function lastWords(
     default:
       return undefined;
   }
-}
-
-function logger(level: LogLevel, say: (line: string) => void): Logger {
-  const lowest = LEVELS.indexOf(level);
-  const said = new Set<string>();
-  return {
-    log(at, part, message) {
-      // A crash is told at the end, with all that is known of it.
-      if (part === 'domain' && at === 'error') return;
-      if (LEVELS.indexOf(at) < lowest || said.has(message)) return;
-      // A guest that does the same wrong thing all the time is worth one line.
-      if (said.size < 1000) said.add(message);
-      say(`xenolith: ${part}: ${message}`);
-    },
-  };
-}
-
-function tracer(classes: ReadonlySet<TraceClass>, terminal: Terminal, now: () => number): TraceSink {
-  return {
-    wants: (cls) => classes.has(cls),
-    emit: (event) => terminal.say(traceLine(event, now())),
-  };
 }

@@ -4,7 +4,7 @@ const mostFirst = ([, a]: [string, number], [, b]: [string, number]): number => 
 const grouped = (value: number): string => value.toLocaleString('en-US');
 
 /** What `--stats` prints. @param seconds real time that the guest ran */
-export function statsText(host: Host, guest: GuestDomain, seconds: number): string {
+export function statsText(host: Host, guests: readonly GuestDomain[], seconds: number): string {
   const { hypervisor, statistics } = host;
   const mips = hypervisor.retired / Math.max(seconds, 1e-9) / 1e6;
   const lines = [
@@ -12,14 +12,15 @@ export function statsText(host: Host, guest: GuestDomain, seconds: number): stri
     `speed         ${mips.toFixed(1)} MIPS`,
     `time          ${seconds.toFixed(3)} s real, ${(hypervisor.clock.now / 1e9).toFixed(3)} s in the guest`,
   ];
-  const vcpus = guest.vcpuInstructions;
-  if (vcpus.length > 1)
+  for (const { name, vcpuInstructions } of guests) {
+    if (vcpuInstructions.length === 1 && guests.length === 1) continue;
     lines.push(
       section(
-        'by vCPU',
-        vcpus.map((count, id) => [`vCPU ${id}`, count]),
+        guests.length === 1 ? 'by vCPU' : name,
+        vcpuInstructions.map((count, id) => [`vCPU ${id}`, count]),
       ),
     );
+  }
   if (statistics) {
     lines.push(
       section('exits', Object.entries(statistics.exits).sort(mostFirst)),

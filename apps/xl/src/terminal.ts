@@ -7,13 +7,18 @@ const NEWLINE = 0x0a;
 /** Attributes off, cursor shown: what a guest that stops in the middle may have left. */
 const TIDY = '\x1b[0m\x1b[?25h';
 
+/** Attributes off, and nothing left on the screen and above it. */
+const CLEAR = '\x1b[0m\x1b[H\x1b[2J\x1b[3J';
+
 export interface TerminalOptions {
   input: NodeJS.ReadStream;
   output: NodeJS.WriteStream;
   /** Console input from the person, or from a pipe. @returns how many bytes were taken */
   onInput(bytes: Uint8Array): number;
-  /** Ctrl-] was typed. */
+  /** Ctrl-] was typed, or with `onCommand` Ctrl-] and `q`. */
   onLeave(): void;
+  /** The key that was typed after Ctrl-]; without it Ctrl-] alone leaves. */
+  onCommand?(key: number): void;
   /** Nobody reads the output any more. */
   onOutputClosed(): void;
 }
@@ -30,6 +35,7 @@ export class Terminal {
   private scripted = false;
   private sawEscape = false;
   private lineOpen = false;
+  private commandNext = false;
   private unsent: Uint8Array = new Uint8Array(0);
 
   constructor(private readonly options: TerminalOptions) {}
@@ -66,6 +72,22 @@ export class Terminal {
     this.sawEscape ||= bytes.includes(ESCAPE);
     this.lineOpen = bytes.at(-1) !== NEWLINE;
     this.options.output.write(bytes);
+  }
+
+  /** Empties the screen. */
+  clear(): void {
+    this.options.output.write(CLEAR);
+    this.lineOpen = false;
+  }
+
+  /** A line for the person among what the guest prints, where a terminal is. */
+  bar(text: string): void {
+    // A terminal may not know its size.
+    const columns = (this.options.output as WriteStream).columns || 80;
+    this.options.output.write(
+      `${this.lineOpen ? '\r\n' : ''}\x1b[0;7m ${text.slice(0, columns - 2)} \x1b[0m\r\n`,
+    );
+    this.lineOpen = false;
   }
 
   /** A line for the person, on standard error. */
@@ -117,10 +139,33 @@ export class Terminal {
   }
 
   private readonly onData = (bytes: Buffer): void => {
-    const leave = this.interactive ? bytes.indexOf(LEAVE) : -1;
-    this.pass(leave < 0 ? bytes : bytes.subarray(0, leave));
-    if (leave >= 0) this.options.onLeave();
+    if (!this.interactive) {
+      this.pass(bytes);
+      return;
+    }
+    for (let rest: Uint8Array = bytes; rest.length > 0 && this.opened; ) {
+      if (this.commandNext) {
+        this.commandNext = false;
+        this.command(rest[0]!);
+        rest = rest.subarray(1);
+        continue;
+      }
+      const at = rest.indexOf(LEAVE);
+      this.pass(at < 0 ? rest : rest.subarray(0, at));
+      if (at < 0) return;
+      if (!this.options.onCommand) {
+        this.options.onLeave();
+        return;
+      }
+      this.commandNext = true;
+      rest = rest.subarray(at + 1);
+    }
   };
+
+  private command(key: number): void {
+    if (String.fromCharCode(key) === 'q') this.options.onLeave();
+    else this.options.onCommand?.(key);
+  }
 
   private pass(bytes: Uint8Array): void {
     const taken = this.options.onInput(bytes);

@@ -1,0 +1,187 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { demoKernel } from '@xenolith/guest-kernels';
+import { createHost, type DomainInfo, type Host } from '@xenolith/host';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { GuestFiles } from '../up/guest-file.js';
+import { Guests } from '../up/guests.js';
+import { ControlClient } from './client.js';
+import { MAX_LINE } from './protocol.js';
+import { ControlServer } from './server.js';
+import { knownHosts, socketDirectory, socketOf } from './sockets.js';
+
+let directory: string;
+let host: Host;
+let guests: Guests;
+const ended: string[] = [];
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'xl-'));
+  vi.stubEnv('XDG_RUNTIME_DIR', directory);
+  writeFileSync(join(directory, 'demo.elf'), demoKernel);
+  ended.length = 0;
+  host = await createHost({ memoryMiB: 32 });
+  guests = new Guests({
+    host,
+    onCreated() {},
+    onShutdown() {},
+    onEnded: ({ domain }, { reason }) => void ended.push(`${domain.name} ${reason}`),
+  });
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(directory, { recursive: true });
+});
+
+const config = (name: string) => `name = "${name}"; kernel = "demo.elf"; memory = 8; maxvcpus = 2`;
+const create = (name: string) =>
+  guests.create(new GuestFiles().parse(config(name), `${name}.cfg`, directory).config);
+const open = (place = {}) => ControlServer.open(guests, new GuestFiles(), place);
+
+describe('a host on its control socket', () => {
+  it('lists, pauses, creates and destroys', async () => {
+    const server = await open();
+    const [web] = [create('web'), create('db')];
+    const client = await ControlClient.connect({});
+    const list = async () => (await client.request({ do: 'list' })) as DomainInfo[];
+    expect((await list()).map(({ name, paused }) => [name, paused])).toEqual([
+      ['web', false],
+      ['db', false],
+    ]);
+    await client.request({ do: 'pause', domain: 'db' });
+    await client.request({ do: 'pause', domain: '1' });
+    expect((await list()).map(({ paused }) => paused)).toEqual([true, true]);
+    await client.request({ do: 'unpause', domain: 'web' });
+    const domid = web!.domain.domid;
+    const control = (node: string) => host.xenstore.local.read(`/local/domain/${domid}/${node}`);
+    await client.request({ do: 'shutdown', domain: 'web' });
+    expect(control('control/shutdown')).toBe('poweroff');
+    await client.request({ do: 'reboot', domain: 'web' });
+    expect(control('control/shutdown')).toBe('reboot');
+    await client.request({ do: 'vcpu-set', domain: 'web', count: 2 });
+    expect(control('cpu/1/availability')).toBe('online');
+    await expect(client.request({ do: 'vcpu-set', domain: 'web', count: 9 })).rejects.toThrow(
+      '1 to 2 online',
+    );
+    await client.request({ do: 'destroy', domain: 'web' });
+    await expect(client.request({ do: 'destroy', domain: 'web' })).rejects.toThrow(
+      'There is no domain "web": there is db (2).',
+    );
+    const made = { do: 'create', file: 'new.cfg', directory, paused: true } as const;
+    expect(await client.request({ ...made, text: config('new') })).toEqual({
+      domid: 3,
+      name: 'new',
+      warnings: [],
+    });
+    expect((await list())[1]).toMatchObject({ name: 'new', paused: true });
+    await expect(client.request({ ...made, text: config('new') })).rejects.toThrow('a domain "new" already');
+    await expect(client.request({ ...made, text: 'x' })).rejects.toThrow('new.cfg:1:2: behind "x"');
+    await expect(client.request({ ...made, text: 'name = "y"; kernel = "no/such"' })).rejects.toThrow(
+      'new.cfg: Cannot read the kernel',
+    );
+    expect(ended).toEqual(['web destroyed']);
+    client.close();
+    server.close();
+    expect(knownHosts()).toEqual([]);
+  });
+
+  it('lets another shell type, and shows what was printed before', async () => {
+    const server = await open({ hostName: 'mine' });
+    const guest = create('web');
+    const run = host.run();
+    while (!guest.console.recent.bytes.length) await new Promise((resolve) => setTimeout(resolve, 10));
+    const client = await ControlClient.connect({ host: 'mine' });
+    let seen = '';
+    const end = new Promise((resolve) => {
+      client.stream = {
+        onOutput: (bytes) => {
+          seen += new TextDecoder().decode(bytes);
+        },
+        onEnd: resolve,
+      };
+    });
+    await client.request({ do: 'console', domain: 'web' });
+    client.input(new TextEncoder().encode('poweroff\r'));
+    await run;
+    expect(await end).toBe('poweroff');
+    expect(seen).toMatch(/^Xen .*demo> poweroff\r\n$/s);
+    server.close();
+  });
+
+  it('survives who sends nonsense, too much, or reads nothing', async () => {
+    const server = await open({ socket: join(directory, 's') });
+    const guest = create('web');
+    const raw = () => connect(join(directory, 's'));
+    const answer = await new Promise<string>((resolve) => {
+      const socket = raw();
+      socket.write('nonsense\n{"do":\n');
+      let text = '';
+      socket.on('data', (chunk) => {
+        text += chunk;
+        if (text.split('\n').length > 2) resolve(text);
+      });
+    });
+    expect(answer).toBe('{"error":"This is no JSON."}\n{"error":"This is no JSON."}\n');
+    await new Promise<void>((resolve) => {
+      const socket = raw();
+      socket.on('error', () => {}).on('close', () => resolve());
+      socket.write('x'.repeat(MAX_LINE + 1));
+    });
+    const lazy = raw();
+    lazy.on('error', () => {});
+    lazy.write(`${JSON.stringify({ do: 'console', domain: 'web' })}\n`);
+    await new Promise((resolve) => lazy.once('data', resolve));
+    lazy.pause();
+    for (let i = 0; i < 12; i++) guest.console.write(new Uint8Array(1 << 20));
+    const client = await ControlClient.connect({ socket: join(directory, 's') });
+    expect(await client.request({ do: 'list' })).toHaveLength(1);
+    lazy.destroy();
+    server.close();
+  });
+});
+
+describe('which host is meant', () => {
+  it('is clear when there is one, and asked for when there are several', async () => {
+    await expect(ControlClient.connect({})).rejects.toThrow(
+      'No host is running: start one with "xenolith up',
+    );
+    const one = await open();
+    (await ControlClient.connect({})).close();
+    const two = await open();
+    await expect(ControlClient.connect({})).rejects.toThrow(
+      'Several hosts are running: say which with --host (host1, host2).',
+    );
+    (await ControlClient.connect({ host: 'host2' })).close();
+    await expect(ControlClient.connect({ host: 'other' })).rejects.toThrow('No host "other" is running.');
+    await expect(ControlClient.connect({ socket: '/no/such' })).rejects.toThrow(
+      'No host is listening on /no/such',
+    );
+    await expect(open({ hostName: 'host1' })).rejects.toThrow('A host "host1" is running already');
+    for (const hostName of ['../x', '', 'a b', 'x'.repeat(99)])
+      await expect(open({ hostName })).rejects.toThrow('The name of a host');
+    await expect(open({ socket: join(directory, 'x'.repeat(200)) })).rejects.toThrow('at most 107 bytes');
+    one.close();
+    two.close();
+  });
+
+  it('a socket that a dead host left is used again; a file that is none is left alone', async () => {
+    const path = socketOf('host1');
+    const dies = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
+    spawnSync(process.execPath, ['-e', dies]);
+    expect(existsSync(path)).toBe(true);
+    const server = await open();
+    expect(server.name).toBe('host1');
+    server.close();
+    writeFileSync(join(directory, 'file'), 'mine');
+    await expect(open({ socket: join(directory, 'file') })).rejects.toThrow();
+    expect(existsSync(join(directory, 'file'))).toBe(true);
+  });
+
+  it('only this user may get at the sockets', () => {
+    chmodSync(socketDirectory(), 0o755);
+    expect(() => socketDirectory()).toThrow("is not this user's alone");
+  });
+});

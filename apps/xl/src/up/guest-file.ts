@@ -1,0 +1,60 @@
+import { isAbsolute, join } from 'node:path';
+import { type DomainConfig, loadKernel, parseXlConfig, type XlConfig } from '@xenolith/host';
+import { BadInputError } from '@xenolith/host-interface';
+import { readInput } from '../files.js';
+import { cacheDirectory, fileKernelCache } from '../kernel-cache.js';
+
+/** A guest as an xl.cfg file describes it, with what the files hold that it names. */
+export interface GuestFile {
+  readonly config: DomainConfig & { readonly name: string; readonly memoryMiB: number };
+  readonly warnings: readonly string[];
+}
+
+/** Reads guests for one host: a kernel that several use is loaded once. */
+export class GuestFiles {
+  private readonly kernels = new Map<string, DomainConfig['kernel']>();
+
+  /** @throws BadInputError */
+  read(path: string): GuestFile {
+    return this.parse(new TextDecoder().decode(readInput(path, 'configuration')), path, process.cwd());
+  }
+
+  /** @param directory where relative paths in the text begin @throws BadInputError */
+  parse(text: string, file: string, directory: string): GuestFile {
+    const xl = parseXlConfig(text, file);
+    const path = (named: string): string => (isAbsolute(named) ? named : join(directory, named));
+    try {
+      const ramdisk = xl.ramdisk === undefined ? undefined : readInput(path(xl.ramdisk), 'ramdisk');
+      const config = { ...settings(xl), kernel: this.kernel(path(xl.kernel)), kernelPath: xl.kernel };
+      if (ramdisk) Object.assign(config, { ramdisk, ramdiskPath: xl.ramdisk });
+      return { config, warnings: xl.warnings };
+    } catch (error) {
+      if (!(error instanceof BadInputError)) throw error;
+      throw new BadInputError(`${file}: ${error.message}`);
+    }
+  }
+
+  private kernel(path: string): DomainConfig['kernel'] {
+    const known = this.kernels.get(path);
+    if (known) return known;
+    const directory = cacheDirectory();
+    const cache = directory === undefined ? {} : { cache: fileKernelCache(join(directory, 'kernels')) };
+    const kernel = loadKernel(readInput(path, 'kernel'), cache);
+    this.kernels.set(path, kernel);
+    return kernel;
+  }
+}
+
+function settings(xl: XlConfig) {
+  const { name, uuid, cmdline, memoryMiB, maxMemoryMiB, vcpus, maxVcpus, cpuWeight, cap } = xl;
+  const { onPoweroff, onReboot, onCrash, onWatchdog, onSoftReset, maxEventChannels } = xl;
+  return {
+    ...{ name, memoryMiB, maxMemoryMiB, vcpus, maxVcpus },
+    ...{ onPoweroff, onReboot, onCrash, onWatchdog, onSoftReset },
+    ...(uuid !== undefined && { uuid }),
+    ...(cmdline !== undefined && { cmdline }),
+    ...(cpuWeight !== undefined && { weight: cpuWeight }),
+    ...(cap !== undefined && { cap }),
+    ...(maxEventChannels !== undefined && { maxEventPort: maxEventChannels }),
+  };
+}
