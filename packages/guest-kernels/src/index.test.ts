@@ -14,6 +14,7 @@ const images: [string, Uint8Array][] = [
   ['xenstore', kernels.xenstoreKernel],
   ['neighbour', kernels.neighbourKernel],
   ['smp', kernels.smpKernel],
+  ['tables', kernels.tablesKernel],
 ];
 
 describe('guest kernels', () => {

@@ -6,6 +6,7 @@ import fuzz from './generated/fuzz.js';
 import hello from './generated/hello.js';
 import neighbour from './generated/neighbour.js';
 import smp from './generated/smp.js';
+import tables from './generated/tables.js';
 import xenstore from './generated/xenstore.js';
 
 /** Images travel as base64 so that the package needs no files and no fetch, in Node and in browsers. */
@@ -37,3 +38,6 @@ export const xenstoreKernel: Uint8Array = /* @__PURE__ */ decode(xenstore);
 
 /** Brings up all of its vCPUs and tries what they need: a lock, interrupts, NMIs, flushes. Ends with `smp: ok`. */
 export const smpKernel: Uint8Array = /* @__PURE__ */ decode(smp);
+
+/** Changes page tables at random on all of its vCPUs at once, as its command line says: `seed=N rounds=M`. For tests. */
+export const tablesKernel: Uint8Array = /* @__PURE__ */ decode(tables);
