@@ -110,8 +110,6 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
   readonly checks: Checks | undefined;
   /** Instructions retired by all guests. */
   retired = 0;
-  /** Set by a hypercall that goes on when its vCPU runs again: its arguments then. */
-  continuation: readonly bigint[] | undefined;
   /** What happens before the next guest instruction: events of native domains, shutdowns. */
   private readonly deferred: (() => void)[] = [];
   /** Deferred work was done since `run` was called: native domains may have promises to settle. */

@@ -133,6 +133,9 @@ export const refusedAfter = <C>(errno: number, to: RefusedTo, row: Row<C>): Row<
   refusal: { errno, to },
 });
 
+/** The same row, which may stop in the middle of long work. */
+export const preemptible = <C>(row: Row<C>): Row<C> => ({ ...row, preemptible: true });
+
 function copyIn(call: WithGuest, layout: AnyLayout, arg: bigint): DataView | undefined {
   const bytes = call.guest.copyFrom(arg, layout.size);
   return bytes && new DataView(bytes.buffer, bytes.byteOffset, layout.size);

@@ -12,7 +12,7 @@ export interface Call {
   readonly guest: CurrentGuestAccess;
   /** The arguments as the guest passed them: RDI, RSI, RDX, R10, R8, R9. */
   readonly args: readonly bigint[];
-  /** Makes another hypercall for the same caller (multicall), to its end even if it would go on later. */
+  /** Makes another hypercall for the same caller (multicall); −ERESTART as `makeHypercall`. */
   make(number: number, args: readonly bigint[]): number | bigint;
 }
 

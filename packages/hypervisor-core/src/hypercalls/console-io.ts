@@ -1,12 +1,12 @@
-import { E2BIG, EFAULT, EPERM } from '@xenolith/xen-abi';
-import { Operations, plain } from '../operations.js';
+import { CONSOLEIO_write, E2BIG, EFAULT, EPERM } from '@xenolith/xen-abi';
+import { Operations, plain, preemptible } from '../operations.js';
 import { type Call, u32, u64 } from './call.js';
 
 const CHUNK = 128;
 
 /** console_io: a domU may not, unless the host lets this one write (`DomainSettings.consoleIo`). */
 export const CONSOLE_OPERATIONS = new Operations<Call, 'CONSOLEIO_'>('CONSOLEIO_', {
-  write: plain(write),
+  write: preemptible(plain(write)),
   read: plain(read),
 });
 
@@ -16,7 +16,11 @@ export const consoleIo = (call: Call): number | bigint =>
 function write(call: Call, buffer: bigint): number {
   const { domain, guest } = call;
   const count = u32(call, 1);
+  const { memory } = call.hv;
   for (let done = 0; done < count; done += CHUNK) {
+    if (done > 0 && memory.work.isEnough)
+      return memory.continueWith([BigInt(CONSOLEIO_write), BigInt(count - done), buffer + BigInt(done)]);
+    memory.work.done += CHUNK;
     const bytes = guest.copyFrom(buffer + BigInt(done), Math.min(CHUNK, count - done));
     if (!bytes) return -EFAULT;
     domain.settings.consoleIo?.(bytes);

@@ -23,7 +23,7 @@ import {
   EvtchnStatus,
   EvtchnUnmask,
 } from '@xenolith/xen-abi';
-import { type Accessed, Operations, refusedAfter, taking, updating } from '../operations.js';
+import { type Accessed, Operations, preemptible, refusedAfter, taking, updating } from '../operations.js';
 import { type Call, u64 } from './call.js';
 
 /** A port is stored by `store` and the call answers 0; an error is passed on. */
@@ -67,7 +67,7 @@ export const EVENT_CHANNEL_OPERATIONS = new Operations<Call, 'EVTCHNOP_'>('EVTCH
   status: updating(EvtchnStatus, status),
   bind_vcpu: taking(EvtchnBindVcpu, (call, r) => call.hv.events.bindVcpu(self(call), r.port, r.vcpu)),
   unmask: taking(EvtchnUnmask, (call, r) => call.hv.events.unmask(self(call), r.port)),
-  reset: taking(EvtchnReset, (call, r, arg) => reset(call, r.dom, arg, false)),
+  reset: preemptible(taking(EvtchnReset, (call, r, arg) => reset(call, r.dom, arg, false))),
   init_control: updating(EvtchnInitControl, (call, r) => {
     r.link_bits = EVTCHN_FIFO_LINK_BITS;
     return call.hv.events.initControl(self(call), r.vcpu, Number(r.control_gfn), r.offset);

@@ -32,6 +32,9 @@ const frameNumber = (value: bigint): number => (value > BigInt(NO_FRAME) ? NO_FR
 /** Bits of argument 0 that hold the command. */
 const COMMAND_BITS = 20;
 
+/** Work of one structure: a mapping, or a copy of a page at most. */
+const ELEMENT_WORK = 50;
+
 /** A call of grant_table_op, with `count` structures. */
 interface GrantCall extends Call {
   readonly count: number;
@@ -43,10 +46,15 @@ const each = <F extends Fields>(
   work: (call: GrantCall, op: Accessed<F>) => number,
 ): Row<GrantCall> => ({
   argument: layout,
+  preemptible: true,
   handler: (call, at) => {
     const { count, guest } = call;
     if (!guest.inRange(at, layout.size * count)) return -EFAULT;
+    const { memory } = call.hv;
     for (let i = 0; i < count; i++) {
+      if (i > 0 && memory.work.isEnough)
+        return memory.continueWith([call.args[0]!, at + BigInt(i * layout.size), BigInt(count - i)]);
+      memory.work.done += ELEMENT_WORK;
       const address = at + BigInt(i * layout.size);
       const view = guest.read(address, layout.size);
       if (!view) return -EFAULT;
@@ -64,7 +72,11 @@ const one = <F extends Fields>(
   work: (call: GrantCall, op: Accessed<F>) => number,
 ): Row<GrantCall> => {
   const row = each(layout, work);
-  return { ...row, handler: (call, at) => (call.count === 1 ? row.handler(call, at) : -EINVAL) };
+  return {
+    ...row,
+    preemptible: false,
+    handler: (call, at) => (call.count === 1 ? row.handler(call, at) : -EINVAL),
+  };
 };
 
 /** grant_table_op: the arguments of `GrantTables`, which has the rules. */

@@ -45,6 +45,9 @@ const entry = (name: string, args: string, handler: Handler, operations?: SubOpe
   ...(operations && { operations }),
 });
 
+/** May stop in the middle of long work. */
+const preemptible = (row: Hypercall): Hypercall => ({ ...row, preemptible: true });
+
 /** Argument 0 says which sub-operation, the next one is its argument. */
 const group = (name: string, args: string, operations: Operations<Call>): Hypercall =>
   entry(name, args, (call) => operations.make(u32(call, 0), call, u64(call, 1)), operations);
@@ -64,10 +67,10 @@ const control = (name: string, version: number): Hypercall =>
 
 /** The hypercalls of Xen 4.17 for 64-bit PV guests by number; the rest answers ENOSYS. */
 export const HYPERCALLS: ReadonlyMap<number, Hypercall> = new Map<number, Hypercall>([
-  [abi.__HYPERVISOR_set_trap_table, entry('set_trap_table', 'table', traps.setTrapTable)],
+  [abi.__HYPERVISOR_set_trap_table, preemptible(entry('set_trap_table', 'table', traps.setTrapTable))],
   [
     abi.__HYPERVISOR_mmu_update,
-    entry('mmu_update', 'requests count done domid', memory.mmuUpdate, MMU_OPERATIONS),
+    preemptible(entry('mmu_update', 'requests count done domid', memory.mmuUpdate, MMU_OPERATIONS)),
   ],
   [abi.__HYPERVISOR_set_gdt, entry('set_gdt', 'frames entries', memory.setGdt)],
   [abi.__HYPERVISOR_stack_switch, entry('stack_switch', 'ss sp', state.stackSwitch)],
@@ -85,7 +88,7 @@ export const HYPERCALLS: ReadonlyMap<number, Hypercall> = new Map<number, Hyperc
     entry('update_descriptor', 'address descriptor', memory.updateDescriptor),
   ],
   [abi.__HYPERVISOR_memory_op, entry('memory_op', 'cmd arg', memory.memoryOp, MEMORY_OPERATIONS)],
-  [abi.__HYPERVISOR_multicall, entry('multicall', 'calls count', multicall)],
+  [abi.__HYPERVISOR_multicall, preemptible(entry('multicall', 'calls count', multicall))],
   [abi.__HYPERVISOR_update_va_mapping, entry('update_va_mapping', 'va value flags', memory.updateVaMapping)],
   [abi.__HYPERVISOR_set_timer_op, entry('set_timer_op', 'timeout', setTimerOp)],
   [abi.__HYPERVISOR_event_channel_op_compat, entry('event_channel_op_compat', 'op', eventChannelOpCompat)],
@@ -109,7 +112,7 @@ export const HYPERCALLS: ReadonlyMap<number, Hypercall> = new Map<number, Hyperc
   [abi.__HYPERVISOR_set_segment_base, group('set_segment_base', 'which base', state.SEGMENT_BASES)],
   [
     abi.__HYPERVISOR_mmuext_op,
-    entry('mmuext_op', 'ops count done domid', memory.mmuextOp, MMUEXT_OPERATIONS),
+    preemptible(entry('mmuext_op', 'ops count done domid', memory.mmuextOp, MMUEXT_OPERATIONS)),
   ],
   [abi.__HYPERVISOR_xsm_op, refuse('xsm_op', 'op', abi.ENOSYS, 'everybody')],
   [abi.__HYPERVISOR_nmi_op, group('nmi_op', 'cmd arg', traps.NMI_OPERATIONS)],
@@ -146,12 +149,12 @@ export function firstArgument(hypercall: Hypercall, value: bigint): string | big
   return operations.get(commandOf(operations, value))?.name ?? value;
 }
 
-/** Result −ERESTART of a handler: the memory policy wants to go on later. */
-const RESTART = -abi.ERESTART;
+/** What every hypercall costs, beside what it does. */
+const CALL_WORK = 10;
 
 /**
- * Makes one hypercall and returns its result. `nested`: inside a multicall, where a call that wants to go on later is
- * made to its end at once.
+ * Makes one hypercall and returns its result; −ERESTART: it goes on with the arguments of `PvMemory.takeContinuation`.
+ * `nested`: inside a multicall.
  */
 export function makeHypercall(
   hv: Hypervisor,
@@ -161,22 +164,17 @@ export function makeHypercall(
   nested = false,
 ): number | bigint {
   const hypercall = HYPERCALLS.get(number);
+  hv.memory.work.done += CALL_WORK;
   let result: number | bigint;
   if (hypercall) {
-    const call: Call = {
+    result = hypercall.handler({
       hv,
       vcpu,
       domain: vcpu.domain,
       guest: hv.access,
       args,
       make: (other, otherArgs) => makeHypercall(hv, vcpu, other, otherArgs, true),
-    };
-    result = hypercall.handler(call);
-    while (nested && result === RESTART) {
-      const rest = hv.memory.takeContinuation();
-      if (!rest) break;
-      result = hypercall.handler({ ...call, args: rest });
-    }
+    });
   } else {
     result = -abi.ENOSYS;
     hv.log.log('warn', 'hypercall', `Domain ${vcpu.domain.domid} made the unknown hypercall ${number}.`);
@@ -219,9 +217,11 @@ export function handleHypercall(hv: Hypervisor, vcpu: Vcpu, length: number): voi
   const number = Number(gpr[GPR.rax]!);
   const args = ARGUMENTS.map((register) => gpr[register]!);
   vcpu.recent.record(0, number, args[0]!, regs.rip);
-  hv.continuation = undefined;
+  const { memory } = hv;
+  memory.work.begin();
   const result = makeHypercall(hv, vcpu, number, args);
-  const rest = result === RESTART ? hv.memory.takeContinuation() : hv.continuation;
+  memory.work.end();
+  const rest = result === -abi.ERESTART ? memory.takeContinuation() : undefined;
   if (rest) {
     // The guest makes the call again with what is left to do.
     rest.forEach((value, i) => {

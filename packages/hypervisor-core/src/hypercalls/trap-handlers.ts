@@ -26,22 +26,27 @@ const MASKS_EVENTS = 4;
 /** The guest kernel's ring is 3: a selector of a lower RPL is raised to it. */
 export const fixupSelector = (selector: number): number => selector | 3;
 
+/** Work of one entry of a trap table. */
+const ENTRY_WORK = 10;
+
 /** The table ends with an entry whose address is 0; no table clears the virtual IDT. */
-export function setTrapTable({ guest, vcpu, args }: Call): number {
+export function setTrapTable({ guest, hv, vcpu, args }: Call): number {
+  const { work } = hv.memory;
   let at = args[0]!;
   if (at === 0n) {
     vcpu.traps.clear();
     return 0;
   }
-  for (let n = 0; n < 0x1_0000; n++, at = U64(at + BigInt(TrapInfo.size))) {
+  for (let first = true; ; first = false, at = U64(at + BigInt(TrapInfo.size))) {
+    // A table need not end: it goes on until something is not readable.
+    if (!first && work.isEnough) return hv.memory.continueWith([at]);
+    work.done += ENTRY_WORK;
     const info = guest.readStruct(TrapInfo, at);
     if (!info) return -EFAULT;
     if (info.address === 0n) return 0;
     if (!isCanonical(info.address)) return -EINVAL;
     vcpu.traps.set(info.vector, info.address, fixupSelector(info.cs), info.flags);
   }
-  // A table without an end: more entries than a guest could ever need.
-  return -EINVAL;
 }
 
 function setNmiHandler(vcpu: Vcpu, address: bigint): number {

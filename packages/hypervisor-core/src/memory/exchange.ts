@@ -53,9 +53,8 @@ export function exchange(memory: PvMemory, vcpu: PvVcpu, guest: GuestAccess, arg
   const to: Side = { list: get.extent_start, order: get.extent_order, perChunk: outPerChunk };
   const first = Math.floor(toNumber(exchanged) / inPerChunk);
   const chunks = Math.floor(toNumber(give.nr_extents) / inPerChunk);
-  memory.startWork();
   for (let chunk = first; chunk < chunks; chunk++) {
-    if (chunk !== first && memory.worksTooLong) {
+    if (chunk !== first && memory.work.isEnough) {
       if (!writeU64(guest, counter, chunk * inPerChunk)) return -EFAULT;
       return memory.continueWith([BigInt(XENMEM_exchange), arg]);
     }
@@ -79,7 +78,7 @@ function exchangeChunk(
 ): number {
   const { frames } = memory;
   const self = domain.domid;
-  memory.tables.work += 40 * from.perChunk * 2 ** from.order;
+  memory.work.done += 40 * from.perChunk * 2 ** from.order;
 
   const stolen: number[] = [];
   const giveBack = (rc: number): number => {

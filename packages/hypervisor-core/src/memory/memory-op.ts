@@ -37,7 +37,16 @@ import {
   XenReservedDeviceMemoryMap,
   XenVnumaTopologyInfo,
 } from '@xenolith/xen-abi';
-import { type Accessed, Operations, plain, refused, refusedAfter, taking, updating } from '../operations.js';
+import {
+  type Accessed,
+  Operations,
+  plain,
+  preemptible,
+  refused,
+  refusedAfter,
+  taking,
+  updating,
+} from '../operations.js';
 import { exchange } from './exchange.js';
 import { isGuestRange, writeU32, writeU64 } from './guest-array.js';
 import type { GuestAccess, PvVcpu } from './interfaces.js';
@@ -221,10 +230,12 @@ const acquireResource: Handler = (call) => {
 
 /** memory_op of an unprivileged PV domain. */
 export const MEMORY_OPERATIONS = new Operations<MemoryCall, 'XENMEM_'>('XENMEM_', {
-  increase_reservation: plain(reservation, XenMemoryReservation),
-  decrease_reservation: plain(reservation, XenMemoryReservation),
-  populate_physmap: plain(reservation, XenMemoryReservation),
-  exchange: plain(({ memory, vcpu, guest, arg }) => exchange(memory, vcpu, guest, arg), XenMemoryExchange),
+  increase_reservation: preemptible(plain(reservation, XenMemoryReservation)),
+  decrease_reservation: preemptible(plain(reservation, XenMemoryReservation)),
+  populate_physmap: preemptible(plain(reservation, XenMemoryReservation)),
+  exchange: preemptible(
+    plain(({ memory, vcpu, guest, arg }) => exchange(memory, vcpu, guest, arg), XenMemoryExchange),
+  ),
   maximum_ram_page: plain(({ memory }) => memory.machine.frames),
   current_reservation: plain(query, XenMemoryDomain),
   maximum_reservation: plain(query, XenMemoryDomain),

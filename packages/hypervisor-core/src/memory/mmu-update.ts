@@ -58,7 +58,6 @@ export function mmuUpdate(
     valLo: 0,
     valHi: 0,
   };
-  memory.startWork();
   let rc = 0;
   let i = 0;
   while (i < total && rc === 0) {
@@ -75,7 +74,7 @@ export function mmuUpdate(
       break;
     }
     for (let k = 0; k < have; k++) {
-      if (i > 0 && memory.worksTooLong) {
+      if (i > 0 && memory.work.isEnough) {
         const left = BigInt((total - i + PREEMPTED) >>> 0);
         rc = memory.continueWith([requests + BigInt(i * REQUEST), left, done, BigInt(foreign >>> 0)]);
         break;

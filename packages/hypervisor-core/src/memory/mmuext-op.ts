@@ -49,12 +49,11 @@ export function mmuextOp(
   if (owner < 0) return owner;
   if (owner !== vcpu.domain.domid) return -EPERM;
 
-  memory.startWork();
   let rc = 0;
   let i = 0;
   for (; i < total; i++) {
     const address = operations + BigInt(i * SIZE);
-    if (i > 0 && memory.worksTooLong) {
+    if (i > 0 && memory.work.isEnough) {
       const left = BigInt((total - i + PREEMPTED) >>> 0);
       rc = memory.continueWith([address, left, done, BigInt(foreign >>> 0)]);
       break;
@@ -64,7 +63,7 @@ export function mmuextOp(
       rc = -EFAULT;
       break;
     }
-    memory.tables.work++;
+    memory.work.done++;
     const op = decode(asWords(bytes));
     rc = Number(MMUEXT_OPERATIONS.make(op.cmd, { memory, vcpu, guest, op }, address));
     if (rc !== 0) break;

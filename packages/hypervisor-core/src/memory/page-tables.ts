@@ -19,12 +19,13 @@ import {
   XEN_SLOT_FIRST,
   XEN_SLOT_LAST,
 } from './pte.js';
+import type { Work } from './work.js';
 
 const ENTRIES = 512;
 /** 32-bit words of one frame. */
 const FRAME_WORDS = 1024;
 
-/** What a table costs in the count of work, in updates (see `PvMemory.work`). */
+/** What a table costs in the count of work, in updates (see `Work`). */
 const TABLE_WORK = 50;
 
 /**
@@ -38,8 +39,6 @@ const TABLE_WORK = 50;
  * entries of its own.
  */
 export class PageTables implements FrameValidator {
-  /** Rough count of what was done, for callers that must not run too long. */
-  work = 0;
   /** Set when an entry of a higher table that was present was changed: all translations through it must be forgotten. */
   tableChanged = false;
   readonly #u32: Uint32Array;
@@ -49,6 +48,7 @@ export class PageTables implements FrameValidator {
   constructor(
     readonly frames: FrameTable,
     readonly m2p: M2p,
+    readonly work: Work,
     /** Told why an entry was refused; for messages only. */
     readonly refused: (reason: string) => void,
     /** The domain has m2p_strict: every root table shows the M2P; without it those do that the kernel loads. */
@@ -138,7 +138,7 @@ export class PageTables implements FrameValidator {
   // ── Whole tables ───────────────────────────────────────────────────────────────────────────────────────────────
 
   promote(mfn: number, type: FrameType): number {
-    this.work += TABLE_WORK;
+    this.work.done += TABLE_WORK;
     if (type === FrameType.segDesc) return isDescriptorPageValid(this.frames.machine, mfn) ? 0 : -EINVAL;
     const owner = this.frames.owner(mfn);
     return type === FrameType.l1 ? this.#promoteL1(mfn, owner) : this.#promoteTable(mfn, type, owner);
@@ -207,7 +207,7 @@ export class PageTables implements FrameValidator {
   }
 
   demote(mfn: number, type: FrameType): void {
-    this.work += TABLE_WORK;
+    this.work.done += TABLE_WORK;
     if (type === FrameType.l1) {
       const u32 = this.#u32;
       const start = mfn * FRAME_WORDS;
@@ -239,7 +239,7 @@ export class PageTables implements FrameValidator {
     const u32 = this.#u32;
     const oldLo = u32[at];
     const oldHi = u32[at + 1];
-    this.work++;
+    this.work.done++;
     this.frames.touched?.add(at >>> 10);
     let lo = newLo;
     let hi = newHi;
@@ -268,7 +268,7 @@ export class PageTables implements FrameValidator {
    */
   writeL1(at: number, newLo: number, newHi: number, owner: number): number {
     const u32 = this.#u32;
-    this.work++;
+    this.work.done++;
     this.frames.touched?.add(at >>> 10);
     let lo = newLo;
     let hi = newHi;
@@ -291,7 +291,7 @@ export class PageTables implements FrameValidator {
     const u32 = this.#u32;
     const table = Math.floor(at / FRAME_WORDS);
     const slot = (at - table * FRAME_WORDS) >>> 1;
-    this.work++;
+    this.work.done++;
     this.frames.touched?.add(table);
     if (level === 4 && !isGuestL4Slot(slot)) {
       this.refused(`L4 slot ${slot} belongs to Xen`);

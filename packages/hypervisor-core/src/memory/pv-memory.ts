@@ -14,21 +14,20 @@ import { destroyGdt } from './descriptors.js';
 import type { Continuation, DomainLookup, PvDomain, PvVcpu, TlbControl } from './interfaces.js';
 import { destroyLdt } from './ldt.js';
 import { PageTables } from './page-tables.js';
-
-/** Work (about one update each) after which a hypercall over an array stops with a continuation: some milliseconds. */
-const WORK_LIMIT = 30_000;
+import { Work } from './work.js';
 
 /** The PV memory policy of one host: its frame table, M2P and page tables. The hypercalls are functions over it. */
 export class PvMemory {
   readonly frames: FrameTable;
   readonly m2p: M2p;
   readonly tables: PageTables;
+  /** What is done for guests, and how much of it one hypercall may do at once. */
+  readonly work = new Work();
   /** Told why something of a guest's was refused; for a log. */
   onRefused: ((reason: string) => void) | undefined;
   /** Told when a domain's frame became free, or one lent to it came back to the hypervisor. */
   onFrameGone: ((domid: number) => void) | undefined;
   #continuation: Continuation | undefined;
-  #workEnd = 0;
 
   constructor(
     readonly machine: MachineMemory,
@@ -40,6 +39,7 @@ export class PvMemory {
     this.tables = new PageTables(
       this.frames,
       this.m2p,
+      this.work,
       (reason) => this.refused(reason),
       (domid) => domains.byId(domid)?.hasAssist?.(VMASST_TYPE_m2p_strict) ?? false,
     );
@@ -71,14 +71,6 @@ export class PvMemory {
   }
 
   // ── Long hypercalls ────────────────────────────────────────────────────────────────────────────────────────────
-
-  startWork(): void {
-    this.#workEnd = this.tables.work + WORK_LIMIT;
-  }
-
-  get worksTooLong(): boolean {
-    return this.tables.work > this.#workEnd;
-  }
 
   /** Records how the hypercall goes on, and returns −ERESTART for its handler to return. */
   continueWith(args: Continuation): number {

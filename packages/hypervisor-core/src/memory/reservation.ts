@@ -72,13 +72,12 @@ export function changeReservation(
   const extents: Extents = { domain, list, count, order, limit };
   const step =
     op === XENMEM_increase_reservation ? increase : op === XENMEM_decrease_reservation ? decrease : populate;
-  memory.startWork();
   let done = start;
   for (; done < count; done++) {
-    if (done !== start && memory.worksTooLong) {
+    if (done !== start && memory.work.isEnough) {
       return memory.continueWith([BigInt(op) | (BigInt(done) << BigInt(EXTENT_SHIFT)), arg]);
     }
-    memory.tables.work += FRAME_WORK * 2 ** order;
+    memory.work.done += FRAME_WORK * 2 ** order;
     if (!step(memory, guest, extents, done)) break;
   }
   return done;

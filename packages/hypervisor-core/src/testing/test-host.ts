@@ -9,7 +9,7 @@ import {
 } from '@xenolith/xen-abi';
 import { GPR } from '../arch/x86.js';
 import { createDomain } from '../domain/create.js';
-import type { Domain } from '../domain/domain.js';
+import type { Domain, DomainSettings } from '../domain/domain.js';
 import { setInfoGuest } from '../domain/set-info-guest.js';
 import type { Vcpu } from '../domain/vcpu.js';
 import { Hypervisor, type HypervisorOptions } from '../hypervisor.js';
@@ -47,7 +47,7 @@ export interface TestHost {
 /** A host with one PV domain: 16 data pages mapped writable, its vCPU in kernel mode with the stack in page 15. */
 export function testHost(
   options: Partial<HypervisorOptions> = {},
-  settings: { vcpus?: number; maxEventPort?: number } = {},
+  settings: Partial<DomainSettings> = {},
 ): TestHost {
   const machine = new MachineMemory(2048);
   const cpu = new FakeProcessor(machine);
