@@ -5,7 +5,8 @@ import { WaitQueue } from './wait-queue.js';
 /**
  * No scheduling: Xen's null scheduler gives each vCPU a physical processor of its own and never takes it away. There is
  * one processor here, so a vCPU keeps it until it blocks, ends or yields (PAUSE loops count as that); who became
- * runnable first comes next. Nobody is preempted: a guest that spins keeps all others out.
+ * runnable first comes next. Nobody is preempted: a guest that spins keeps all others out, and so does a vCPU that waits
+ * for another without a PAUSE, for ever. It is for guests that block.
  */
 export class NullScheduler implements Scheduler {
   private readonly queue = new WaitQueue();
