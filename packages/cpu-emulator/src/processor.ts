@@ -27,7 +27,14 @@ export type ExitKind = (typeof Exit)[keyof typeof Exit];
 export type PrivilegedInstruction =
   | { op: 'in' | 'out'; port: number; size: 1 | 2 | 4 }
   /** INS/OUTS, one element; `rep` when prefixed. The address is the linear address of the element. */
-  | { op: 'ins' | 'outs'; port: number; size: 1 | 2 | 4; rep: boolean; address: bigint; addressSize: 4 | 8 }
+  | {
+      op: 'ins' | 'outs';
+      port: number;
+      size: 1 | 2 | 4;
+      rep: boolean;
+      address: bigint;
+      addressSize: 2 | 4 | 8;
+    }
   | { op: 'rdmsr' | 'wrmsr'; index: number }
   | { op: 'cpuid' }
   | { op: 'rdpmc' }
@@ -60,8 +67,27 @@ export type PrivilegedInstruction =
       offset: bigint;
       pop: number;
     }
-  /** MOV to or POP of a segment register (0 ES 1 CS 2 SS 3 DS 4 FS 5 GS) with a selector that is not null; the hypervisor loads the descriptor and steps over the instruction; `popped` bytes are to be added to rsp. */
-  | { op: 'loadSegment'; segment: number; selector: number; popped: number }
+  /**
+   * MOV to or POP of a segment register (0 ES 1 CS 2 SS 3 DS 4 FS 5 GS), or LDS and its like, with a selector that is not null;
+   * the hypervisor loads the descriptor and steps over the instruction. `popped` bytes are to be added to rsp, and `loaded` is
+   * the general register that LDS and its like load as well.
+   */
+  | {
+      op: 'loadSegment';
+      segment: number;
+      selector: number;
+      popped: number;
+      loaded?: { gpr: number; value: bigint; operandSize: 2 | 4 | 8 };
+    }
+  /** Stores of the table registers (10 bytes in 64-bit code, 6 in 32-bit code), which are the hypervisor's. */
+  | { op: 'sgdt' | 'sidt'; address: bigint }
+  /** SLDT, STR, SMSW: to 16 bits of memory at `address`, or to a register of the operand size. */
+  | {
+      op: 'sldt' | 'str' | 'smsw';
+      address: bigint | undefined;
+      gpr: number;
+      operandSize: 2 | 4 | 8;
+    }
   /** LAR LSL VERR VERW: `selector`, destination gpr (LAR, LSL). */
   | { op: 'lar' | 'lsl' | 'verr' | 'verw'; selector: number; gpr: number; operandSize: 2 | 4 | 8 };
 

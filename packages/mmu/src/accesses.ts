@@ -131,10 +131,16 @@ export function emitMmu(m: ModuleBuilder, imports: MmuImports): MmuFunctions {
   const flushAll = m.function([], [], (f) => {
     f.memoryFill(at(TLB_READ), i32.const(0xff), i32.const(tables.length * TLB_ENTRIES * TLB_ENTRY_SIZE));
     f.memoryFill(at(JUMP_CACHE), i32.const(0xff), i32.const(JUMP_CACHE_ENTRIES * 16));
+    f.store(at(MMU.largePages), 0, i32.const(0));
   });
 
   const flushPage = m.function(['i64'], [], (f) => {
     const address = f.param('i64', 0);
+    // One page's address names all of the large page that it lies in.
+    f.if(i32.load(at(MMU.largePages)), () => {
+      f.call(flushAll);
+      f.return();
+    });
     for (const table of [TLB_READ, TLB_WRITE]) f.store64(tlbEntry(at(table), address), 0, i64.const(-1));
     // Jump targets are cached by linear address only for pages that have, or since lost, an entry here.
     const exec = f.let(tlbEntry(at(TLB_EXEC), address));

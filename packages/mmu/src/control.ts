@@ -28,6 +28,8 @@ export const MMU = {
   part2Length: base + 60,
   /** i32: first frame number that does not exist. */
   frames: base + 64,
+  /** i32: 1 when the TLB may hold translations of large pages. */
+  largePages: base + 68,
   /** 64 bytes where accesses that cross a page, or that may hit decoded code, take place. */
   bounce: base + 0x80,
 } as const;

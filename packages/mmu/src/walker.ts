@@ -191,6 +191,7 @@ export function emitWalk(m: ModuleBuilder, foreign: FunctionRef): FunctionRef {
       ),
       () => f.return(machine),
     );
+    f.if(i64.gt_u(shift, i64.const(12)), () => f.store(at(MMU.largePages), 0, i32.const(1)));
     const tables = select(
       isWrite,
       at(TLB_WRITE),

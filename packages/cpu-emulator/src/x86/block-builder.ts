@@ -1,7 +1,7 @@
 import { type MachineMemory, PAGE_SIZE } from '@xenolith/mmu';
 import type { CodeCache } from '../core/code-cache.js';
 import { BLOCK_SIZE, ENGINE, RECORD, RECORD_SIZE } from '../core/record.js';
-import { decode, type Instruction, MAX_LENGTH, RIP_BASE } from './decode.js';
+import { decode, type Instruction, MAX_LENGTH, RIP_BASE, segmentOf } from './decode.js';
 import { type Instances, x86Instances } from './numbering.js';
 import { gprSlot, STATE, xmmSlot } from './state.js';
 import type { Micro } from './variants.js';
@@ -149,7 +149,7 @@ export class BlockBuilder {
     const form = !insn.memory ? 'register' : simple && simple.index >= 0 ? 'index' : 'base';
     const near = options.near === true && this.#isNear(insn, offset);
     // Pointers of string instructions have the address size.
-    const stack = mode === 64 && !(options.rep && insn.addressSize === 4) ? 8 : 4;
+    const stack = options.rep ? insn.addressSize : mode === 64 ? 8 : 4;
     const handler = this.#instances.of(insn, form, near, stack);
     const record = this.#record(handler, offset);
     view.setUint8(record + RECORD.length, insn.length);
@@ -181,9 +181,7 @@ export class BlockBuilder {
       ? BigInt(offset + insn.length + insn.relative)
       : insn.immediate;
     view.setBigUint64(record + RECORD.imm, BigInt.asUintN(64, imm), true);
-    // Segment register numbers: by ModRM.reg, or in the opcode of PUSH FS and GS.
-    const isPush = insn.opcode === 0xa0 || insn.opcode === 0xa8;
-    view.setUint16(record + RECORD.aux, isPush ? (insn.opcode === 0xa0 ? 4 : 5) : insn.group, true);
+    view.setUint16(record + RECORD.aux, segmentOf(insn), true);
     return { handler, record };
   }
 
@@ -207,9 +205,7 @@ export class BlockBuilder {
       m.absolute !== undefined ||
       (m.base === RIP_BASE && Math.abs(m.disp + offset + insn.length) > 0x7fff_ffff)
         ? 'absolute'
-        : insn.addressSize === 4
-          ? 'address32'
-          : 'address';
+        : ({ 8: 'address', 4: 'address32', 2: 'address16' } as const)[insn.addressSize];
     const record = this.#micro(name, offset, 0);
     const segment = insn.encoded.row.name === 'lea' ? -1 : insn.segment;
     view.setUint16(record + RECORD.reg, segmentSlot(segment), true);

@@ -52,7 +52,7 @@ export const MAX_LENGTH = 15;
 
 const specificity = (e: Encoding): number =>
   (e.modrm !== undefined ? 8 : 0) +
-  (e.prefix === 'any' ? 0 : e.prefix === 'none' ? 2 : 4) +
+  (e.prefix === 'any' ? 0 : e.prefix === 'none' || e.prefix === 'norep' ? 2 : 4) +
   (e.group !== undefined ? 1 : 0) +
   (e.mod !== undefined ? 1 : 0) +
   (e.span === 1 ? 0.5 : 0);
@@ -68,6 +68,17 @@ for (const r of encodedRows) {
 }
 for (const list of candidates) list.sort((a, b) => specificity(b.encoding) - specificity(a.encoding));
 
+/** Base and index registers of 16-bit addresses by ModRM.rm (Intel SDM volume 2, table 2-1). */
+const BASES16: readonly (readonly [number, number])[] = [
+  [3, 6],
+  [3, 7],
+  [5, 6],
+  [5, 7],
+  [6, -1],
+  [7, -1],
+  [5, -1],
+  [3, -1],
+];
 const SEGMENT_PREFIX: Partial<Record<number, number>> = { 38: 0, 46: 1, 54: 2, 62: 3, 100: 4, 101: 5 };
 
 /** What `decode` says when there is no instruction: it is not one, or more bytes are needed than there are. */
@@ -125,7 +136,7 @@ export function decode(bytes: Uint8Array, start: number, mode: 64 | 32): Instruc
   let encoded: EncodedRow | undefined;
   for (const c of list) {
     const e = c.encoding;
-    if (e.prefix !== 'any' && e.prefix !== mandatory) continue;
+    if (e.prefix === 'norep' ? rep !== '' : e.prefix !== 'any' && e.prefix !== mandatory) continue;
     if (c.row.options.mode !== undefined && c.row.options.mode !== mode) continue;
     if (opcode === 0x90 && map === 0 && e.span === 1 && rex & 1) continue;
     if (e.hasModrm) {
@@ -171,11 +182,11 @@ export function decode(bytes: Uint8Array, start: number, mode: 64 | 32): Instruc
     // MOV to and from control registers ignores mod.
     const registerForm = mod === 3 || (map === 1 && opcode >= 0x20 && opcode <= 0x23);
     if (!registerForm) {
-      if (addressSize === 2) return 'invalid';
       let base = rm;
       let index = -1;
       let scale = 0;
-      if ((modrm & 7) === 4) {
+      if (addressSize === 2) [base, index] = mod === 0 && (modrm & 7) === 6 ? [-1, -1] : BASES16[modrm & 7]!;
+      else if ((modrm & 7) === 4) {
         if (at >= limit) return short();
         const sib = bytes[at++]!;
         scale = sib >> 6;
@@ -188,6 +199,10 @@ export function decode(bytes: Uint8Array, start: number, mode: 64 | 32): Instruc
       if (mod === 1) {
         if (at >= limit) return short();
         disp = (bytes[at++]! << 24) >> 24;
+      } else if (addressSize === 2 && (mod === 2 || base === -1)) {
+        if (at + 2 > limit) return short();
+        disp = ((bytes[at]! | (bytes[at + 1]! << 8)) << 16) >> 16;
+        at += 2;
       } else if (mod === 2 || base === -1 || base === RIP_BASE) {
         if (at + 4 > limit) return short();
         disp = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
@@ -217,6 +232,11 @@ export function decode(bytes: Uint8Array, start: number, mode: 64 | 32): Instruc
           ? (bytes[at]! << 24) >> 24
           : bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
       at += wide;
+    } else if (o.kind === 'F') {
+      // Offset, then selector.
+      if (at + operandSize + 2 > limit) return short();
+      for (let i = operandSize + 1; i >= 0; i--) immediate = (immediate << 8n) | BigInt(bytes[at + i]!);
+      at += operandSize + 2;
     } else if (o.kind === 'D') {
       if (at + addressSize > limit) return short();
       let v = 0n;
@@ -255,3 +275,9 @@ export function effectiveSize(encoding: Encoding, operandSize: 2 | 4 | 8): 1 | 2
     return operandSize;
   return operandBytes(first.size, operandSize) as 1 | 2 | 4 | 8;
 }
+
+/** The segment register that an instruction names: in the opcode of PUSH and POP, else in ModRM.reg. */
+export const segmentOf = (insn: Instruction): number =>
+  /^(push|pop)$/.test(insn.encoded.row.name) && !insn.encoded.encoding.hasModrm
+    ? (insn.opcode >> 3) & 7
+    : insn.group;

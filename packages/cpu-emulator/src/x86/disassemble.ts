@@ -76,6 +76,10 @@ function operandText(o: OperandSpec, insn: Instruction, rip: bigint): string | u
       return hex(insn.immediate);
     case 'sI':
       return hex(BigInt.asIntN(8 * insn.operandSize, insn.immediate));
+    case 'F': {
+      const size = BigInt(8 * insn.rawSize);
+      return `${hex(insn.immediate >> size)}:${hex(insn.immediate & ((1n << size) - 1n))}`;
+    }
     case 'J':
       return hex(BigInt.asUintN(64, rip + BigInt(insn.length + insn.relative)));
     case 'S': {

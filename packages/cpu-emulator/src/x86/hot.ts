@@ -50,7 +50,7 @@ const POLICIES: Record<string, Policy> = {
 export interface HandlerShape {
   size: number;
   places: readonly Place[];
-  stack: 8 | 4;
+  stack: 8 | 4 | 2;
 }
 
 export function isHot(name: string, shape: HandlerShape): boolean {

@@ -82,13 +82,14 @@ function variants(r: EncodedRow): Variant[] {
   const ccs = options.cc ? Array.from({ length: 16 }, (_, i) => i) : [0];
   const reps = options.rep ? (['', 'repz', 'repnz'] as const) : ([''] as const);
   const nears = options.near ? [false, true] : [false];
+  const stacks = options.rep ? ([8, 4, 2] as const) : ([8, 4] as const);
   const out: Variant[] = [];
   for (const size of sizes)
     for (const form of forms)
       for (const cc of ccs)
         for (const rep of reps)
           for (const near of nears)
-            for (const stack of [8, 4] as const) out.push({ size, form, cc, rep, near, stack });
+            for (const stack of stacks) out.push({ size, form, cc, rep, near, stack });
   return out;
 }
 
@@ -127,8 +128,9 @@ const microHandlers: Record<Micro, (site: Site) => void> = {
     site.again();
   },
   /** An effective address that needs more than base + index + disp: a segment base (its slot in `reg`). */
-  address: (site) => addressMicro(site, false),
-  address32: (site) => addressMicro(site, true),
+  address: (site) => addressMicro(site, 8),
+  address32: (site) => addressMicro(site, 4),
+  address16: (site) => addressMicro(site, 2),
   absolute: (site) => {
     const { f, record } = site;
     f.store64(
@@ -156,14 +158,14 @@ function raise(site: Site, vector: number, code: number): void {
   site.fault();
 }
 
-function addressMicro(site: Site, wrap: boolean): void {
+function addressMicro(site: Site, size: Size): void {
   const { f, record } = site;
   const sum = i64.add(
     i64.add(i64.load(i32.load16_u(record, RECORD.rm)), i64.load32_s(record, RECORD.disp)),
     i64.shl(i64.load(i32.load16_u(record, RECORD.index)), i64.load8_u(record, RECORD.scale)),
   );
   const segment = i64.load(i32.load16_u(record, RECORD.reg));
-  f.store64(at(ENGINE.temp), 0, i64.add(wrap ? zeroExtend(4, sum) : sum, segment));
+  f.store64(at(ENGINE.temp), 0, i64.add(zeroExtend(size, sum), segment));
   site.uncount();
   site.next();
 }
@@ -206,7 +208,7 @@ function describe(r: EncodedRow, s: Omit<ContextSettings, 'site' | 'functions'>)
   const { options } = r.row;
   // What the semantics cannot see makes no handler of its own.
   const cc = options.cc ? `.${s.cc}` : '';
-  return `${r.row.name}${cc} ${ops.join()} /${s.size}${s.rep ? ` ${s.rep}` : ''}${s.near ? ' near' : ''}${usesPointers(r) && s.stack === 4 ? ' s4' : ''}`;
+  return `${r.row.name}${cc} ${ops.join()} /${s.size}${s.rep ? ` ${s.rep}` : ''}${s.near ? ' near' : ''}${usesPointers(r) && s.stack !== 8 ? ` s${s.stack}` : ''}`;
 }
 
 /** Rows whose semantics depends on the width of rsp, rcx, rsi and rdi; all others share handlers between the modes. */
@@ -280,7 +282,7 @@ function enumerate(): Enumeration {
 
   const micro: Instance[] = MICRO.map((m) => ({
     name: `micro:${m}`,
-    hot: !['checkNext', 'tooLong', 'invalid'].includes(m),
+    hot: !['checkNext', 'tooLong', 'invalid', 'address16'].includes(m),
     emit: (site) => microHandlers[m](site),
   }));
   const all = [...micro, ...fusedByName.values(), ...base];

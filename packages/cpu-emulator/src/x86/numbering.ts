@@ -6,7 +6,7 @@ import { type Form, fusedKey, type Micro, type Numbering, variantKey } from './v
 /** The way from a decoded instruction to its handler. */
 export interface Instances {
   micro: Record<Micro, number>;
-  of(insn: Instruction, form: Form, near: boolean, stack: 8 | 4): number;
+  of(insn: Instruction, form: Form, near: boolean, stack: 8 | 4 | 2): number;
   /** The handler that executes `first` and a conditional branch `cc` behind it, if there is one. */
   fused(first: number, cc: number): number | undefined;
 }
@@ -33,7 +33,7 @@ function fromNumbering(numbering: Numbering): Instances {
     of(insn, form, near, stack) {
       const { options } = insn.encoded.row;
       // Near branches are listed under the stack's width, everything else under what prefixes and mode say.
-      const size = options.force64 ? stack : insn.rawSize;
+      const size = options.force64 && stack !== 2 ? stack : insn.rawSize;
       const key = variantKey(insn.encoded.index, {
         size,
         form,

@@ -25,6 +25,8 @@ export type OperandKind =
   | '1'
   | 'D'
   | 'S'
+  /** F: far pointer in the instruction, an offset of the operand size and a selector */
+  | 'F'
   /** X: the elements of a string instruction; nothing is decoded, it only gives the size */
   | 'X';
 
@@ -36,7 +38,7 @@ export interface OperandSpec {
   size: SizeCode;
 }
 
-const pattern = /^(sI|[EGOMRIJVWUACDSX1])([bwdqxvzy]?)$/;
+const pattern = /^(sI|[EGOMRIJVWUACDSFX1])([bwdqxvzy]?)$/;
 
 /** "Ev,Gv" → specs; throws on an unknown code, which is a fault of the table. */
 export function parseOperands(text: string): OperandSpec[] {

@@ -200,7 +200,73 @@ describe('canonical addresses', () => {
     set(tables.l1, m.base + DATA);
     expect(outcome(READ, HIGH - 8n)).toBe('ok');
     expect(outcome(READ, HIGH - 7n)).toEqual({ vector: 13, errorCode: 0, retired: 0 });
-    expect(outcome(JUMP, HIGH)).toEqual({ vector: 13, errorCode: 0, retired: 1 });
+    // Code that runs over the border faults behind its last instruction.
+    m.write(DATA + 0xff0, new Uint8Array(16).fill(0x90));
+    m.start('ff e3');
+    m.cpu.regs.gpr[3] = HIGH - 2n;
+    expect(m.cpu.run(10)).toBe(Exit.exception);
+    expect([m.cpu.vector, m.cpu.errorCode, m.cpu.retired, m.cpu.regs.rip]).toEqual([13, 0, 3, HIGH]);
+  });
+
+  it.each([
+    ['jmp rbx', 'ff e3'],
+    ['call rbx', 'ff d3'],
+    ['ret', 'c3'],
+    ['ret 8', 'c2 08 00'],
+    ['jmp [rdi]', 'ff 27'],
+    ['call [rdi]', 'ff 17'],
+  ])('%s to an address outside faults with #GP(0) itself, and changes nothing', (_name, code) => {
+    for (const target of [HIGH, 0x1234n << 48n, 0xffff_7fff_ffff_ffffn]) {
+      m.start(code);
+      const { gpr } = m.cpu.regs;
+      gpr[3] = target;
+      gpr[4] = 0x8000n;
+      gpr[7] = BigInt(DATA);
+      for (const at of [DATA, 0x8000]) m.machine.view.setBigUint64(m.base + at, target, true);
+      const before = [...gpr];
+      expect(m.cpu.run(5)).toBe(Exit.exception);
+      expect([m.cpu.vector, m.cpu.errorCode, m.cpu.retired, m.cpu.regs.rip]).toEqual([13, 0, 0, 0x1000n]);
+      expect([...gpr]).toEqual(before);
+    }
+  });
+
+  it('so does a relative branch over the border', () => {
+    const { machine, tables } = m;
+    const set = (table: number, to: number): void =>
+      machine.view.setBigUint64(table + 8 * (table === tables.l4 ? 255 : 511), BigInt(to) | RWU, true);
+    set(tables.l4, tables.l3);
+    set(tables.l3, tables.l2);
+    set(tables.l2, tables.l1);
+    set(tables.l1, m.base + DATA);
+    for (const code of [
+      [0xeb, 0x7f],
+      [0x74, 0x7f],
+      [0xe8, 0, 1, 0, 0],
+      [0xe2, 0x7f],
+      [0xe3, 0x7f],
+    ]) {
+      m.cpu.resetState();
+      m.write(DATA + 0xfe0, code);
+      m.cpu.regs.rip = HIGH - 0x20n;
+      m.cpu.regs.rflags = 0x40n;
+      m.cpu.regs.gpr[1] = code[0] === 0xe2 ? 5n : 0n;
+      m.cpu.regs.gpr[4] = 0x8000n;
+      expect(m.cpu.run(1)).toBe(Exit.exception);
+      expect([m.cpu.vector, m.cpu.regs.rip, m.cpu.regs.gpr[4]]).toEqual([13, HIGH - 0x20n, 0x8000n]);
+      expect(m.cpu.regs.gpr[1]).toBe(code[0] === 0xe2 ? 5n : 0n);
+    }
+  });
+
+  it('flushPage of one address forgets all of its large page', () => {
+    const { machine, tables } = m;
+    const start = machine.firstFrame * PAGE_SIZE;
+    const inside = start & 0x1f_ffff;
+    machine.view.setBigUint64(tables.l2 + 8, BigInt(start - inside) | RWU | PTE.large, true);
+    expect(outcome(READ, 0x20_0000 + inside)).toBe('ok');
+    machine.view.setBigUint64(tables.l2 + 8, 0n, true);
+    expect(outcome(READ, 0x20_0000 + inside)).toBe('ok');
+    m.cpu.flushPage(BigInt(0x20_0000 + inside + 5 * PAGE_SIZE));
+    expect(outcome(READ, 0x20_0000 + inside)).toEqual(fault(4, 0x20_0000 + inside));
   });
 
   it('the upper half is canonical', () => {

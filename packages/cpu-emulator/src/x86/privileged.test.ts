@@ -79,6 +79,32 @@ describe('what the hypervisor is told of privileged instructions', () => {
     ['65 0f 01 7b 08', { op: 'invlpg', address: linear(DATA + 0x108) }],
     ['0f 01 13', { op: 'lgdt', address: linear(DATA) }],
     ['0f 01 5c b3 04', { op: 'lidt', address: linear(DATA + 4 + 4 * (DATA + 0x20)) }],
+    ['0f 01 03', { op: 'sgdt', address: linear(DATA) }],
+    ['65 0f 01 4b 08', { op: 'sidt', address: linear(DATA + 0x108) }],
+    ['0f 00 c1', { op: 'sldt', address: undefined, gpr: 1, operandSize: 4 }],
+    ['66 0f 00 c9', { op: 'str', address: undefined, gpr: 1, operandSize: 2 }],
+    ['0f 01 23', { op: 'smsw', address: linear(DATA), gpr: 3, operandSize: 4 }],
+    ['49 0f 01 e1', { op: 'smsw', address: undefined, gpr: 9, operandSize: 8 }],
+    [
+      '0f b4 03',
+      {
+        op: 'loadSegment',
+        segment: 4,
+        selector: 0x2b,
+        popped: 0,
+        loaded: { gpr: 0, value: 0x5566_7788n, operandSize: 4 },
+      },
+    ],
+    [
+      '48 0f b2 0b',
+      {
+        op: 'loadSegment',
+        segment: 2,
+        selector: 0x33,
+        popped: 0,
+        loaded: { gpr: 1, value: 0x2211_002b_5566_7788n, operandSize: 8 },
+      },
+    ],
     ['0f 00 d0', { op: 'lldt', selector: 0x63 }],
     ['0f 00 1b', { op: 'ltr', selector: 0x7788 }],
     ['0f 00 e0', { op: 'verr', selector: 0x63, gpr: 4, operandSize: 4 }],
@@ -118,6 +144,10 @@ describe('what the hypervisor is told of privileged instructions', () => {
     ['xgetbv', '0f 01 d0'],
     ['rdfsbase', 'f3 0f ae c0'],
     ['push es in 64-bit code', '06'],
+    ['les in 64-bit code', 'c4 03'],
+    ['sgdt with a register', '0f 01 c0 90'],
+    ['movbe with F3', 'f3 0f 38 f0 03'],
+    ['movbe with 66 F3', '66 f3 0f 38 f1 03'],
     ['far jump with an immediate in 64-bit code', 'ea 00 00 00 00 00 00'],
   ])('%s is #UD', (_name, code) => {
     prepare(code);

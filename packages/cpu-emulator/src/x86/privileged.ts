@@ -1,5 +1,5 @@
 import type { PrivilegedInstruction } from '../processor.js';
-import type { Instruction } from './decode.js';
+import { type Instruction, segmentOf } from './decode.js';
 
 /** What an instruction's operands need from the processor to be told. */
 export interface OperandSource {
@@ -9,6 +9,8 @@ export interface OperandSource {
   /** Reads guest memory; undefined when it faults (the fault is then the processor's last). */
   read(address: bigint, size: number): bigint | undefined;
   segmentBase(segment: number): bigint;
+  /** rsp, or esp in 32-bit code. */
+  stackPointer(): bigint;
 }
 
 const PLAIN = new Set([
@@ -45,7 +47,6 @@ export function privilegedInstruction(
       return { op: name, port: insn.opcode & 8 ? dx : Number(insn.immediate & 0xffn), size: ioSize };
     case 'ins':
     case 'outs': {
-      const wide = insn.addressSize === 8;
       const pointer = from.gpr(name === 'ins' ? 7 : 6);
       const base = name === 'ins' ? 0n : from.segmentBase(insn.segment);
       return {
@@ -53,8 +54,8 @@ export function privilegedInstruction(
         port: dx,
         size: ioSize,
         rep: insn.rep !== '',
-        address: BigInt.asUintN(64, base + (wide ? pointer : pointer & 0xffff_ffffn)),
-        addressSize: wide ? 8 : 4,
+        address: BigInt.asUintN(64, base + BigInt.asUintN(8 * insn.addressSize, pointer)),
+        addressSize: insn.addressSize,
       };
     }
     case 'rdmsr':
@@ -74,9 +75,27 @@ export function privilegedInstruction(
       };
     case 'iret':
       return { op: 'iret', operandSize: insn.rawSize, selector: 0, offset: 0n, pop: 0 };
+    case 'sgdt':
+    case 'sidt':
+      return { op: name, address: from.address(insn) };
+    case 'sldt':
+    case 'str':
+    case 'smsw':
+      return {
+        op: name,
+        address: insn.memory && from.address(insn),
+        gpr: insn.rm,
+        operandSize: insn.rawSize,
+      };
+    case 'les':
+    case 'lds':
+    case 'lss':
+    case 'lfs':
+    case 'lgs':
+      return farPointer(insn, from, FAR_LOADS[name]);
     case 'jmp':
     case 'call':
-      return farThroughMemory(insn, from);
+      return farBranch(insn, from);
     case 'mov':
       if (insn.opcode !== 0x8e) {
         const control = (insn.opcode & 1) === 0;
@@ -86,11 +105,11 @@ export function privilegedInstruction(
       }
       break;
     case 'pop': {
-      const selector = from.read(from.gpr(4), insn.rawSize);
+      const selector = from.read(from.stackPointer(), insn.rawSize);
       if (selector === undefined) return undefined;
       return {
         op: 'loadSegment',
-        segment: insn.opcode === 0xa1 ? 4 : 5,
+        segment: segmentOf(insn),
         selector: Number(selector & 0xffffn),
         popped: insn.rawSize,
       };
@@ -118,12 +137,39 @@ export function privilegedInstruction(
   }
 }
 
-function farThroughMemory(insn: Instruction, from: OperandSource): PrivilegedInstruction | undefined {
+/** Segment registers of the instructions that load one together with a general register. */
+const FAR_LOADS = { les: 0, lss: 2, lds: 3, lfs: 4, lgs: 5 } as const;
+
+/** The offset and the selector that stand in memory, or in the instruction. */
+function farOperand(
+  insn: Instruction,
+  from: OperandSource,
+): { offset: bigint; selector: number } | undefined {
+  const size = insn.rawSize;
+  if (!insn.memory) {
+    const offset = BigInt.asUintN(8 * size, insn.immediate);
+    return { offset, selector: Number(insn.immediate >> BigInt(8 * size)) };
+  }
   const address = from.address(insn);
-  const offset = from.read(address, insn.rawSize);
+  const offset = from.read(address, size);
   if (offset === undefined) return undefined;
-  const selector = from.read(address + BigInt(insn.rawSize), 2);
-  if (selector === undefined) return undefined;
+  const selector = from.read(address + BigInt(size), 2);
+  return selector === undefined ? undefined : { offset, selector: Number(selector) };
+}
+
+function farBranch(insn: Instruction, from: OperandSource): PrivilegedInstruction | undefined {
+  const far = farOperand(insn, from);
   const op = insn.encoded.row.name === 'jmp' ? 'farJump' : 'farCall';
-  return { op, operandSize: insn.rawSize, selector: Number(selector), offset, pop: 0 };
+  return far && { op, operandSize: insn.rawSize, ...far, pop: 0 };
+}
+
+function farPointer(
+  insn: Instruction,
+  from: OperandSource,
+  segment: number,
+): PrivilegedInstruction | undefined {
+  const far = farOperand(insn, from);
+  if (!far) return undefined;
+  const loaded = { gpr: insn.reg, value: far.offset, operandSize: insn.rawSize };
+  return { op: 'loadSegment', segment, selector: far.selector, popped: 0, loaded };
 }

@@ -210,7 +210,7 @@ export class X86Processor implements Processor {
       described.segment !== 2 &&
       described.segment !== 1
     ) {
-      return this.#loadNull(described.segment, described.selector, described.popped, insn);
+      return this.#loadNull(described, insn);
     }
     this.privileged = described;
     return Exit.privileged;
@@ -228,21 +228,31 @@ export class X86Processor implements Processor {
     this.view.setBigUint64(ENGINE.tsc, this.view.getBigUint64(ENGINE.tsc, true) + 1n, true);
   }
 
+  #setGpr(register: number, value: bigint, size: 2 | 4 | 8): void {
+    const { gpr } = this.regs;
+    gpr[register] = size === 2 ? (gpr[register]! & ~0xffffn) | value : value;
+  }
+
+  #inStackSize(v: bigint): bigint {
+    return BigInt.asUintN(this.regs.long ? 64 : 32, v);
+  }
+
   #rdrand(insn: Instruction): undefined {
     const random = BigInt.asUintN(insn.rawSize * 8, this.onRandom());
-    const gpr = this.regs.gpr;
-    gpr[insn.rm] = insn.rawSize === 2 ? (gpr[insn.rm]! & ~0xffffn) | random : random;
+    this.#setGpr(insn.rm, random, insn.rawSize);
     const cleared = this.regs.rflags & ~BigInt(FLAG.cf | FLAG.of | FLAG.sf | FLAG.zf | FLAG.af | FLAG.pf);
     this.regs.rflags = cleared | BigInt(FLAG.cf);
     return this.#done(insn);
   }
 
   /** A null selector needs no descriptor; it clears the base (CPUID shows NullSelectorClearsBase). */
-  #loadNull(segment: number, selector: number, popped: number, insn: Instruction): undefined {
+  #loadNull(described: Extract<PrivilegedInstruction, { op: 'loadSegment' }>, insn: Instruction): undefined {
+    const { segment, selector, popped, loaded } = described;
     this.regs.selectors[segment] = selector;
     if (segment === 4) this.regs.fsBase = 0n;
     if (segment === 5) this.regs.gsBase = 0n;
-    this.regs.gpr[4] = BigInt.asUintN(64, this.regs.gpr[4]! + BigInt(popped));
+    if (popped) this.regs.gpr[4] = this.#inStackSize(this.regs.gpr[4]! + BigInt(popped));
+    if (loaded) this.#setGpr(loaded.gpr, loaded.value, loaded.operandSize);
     return this.#done(insn);
   }
 
@@ -264,6 +274,7 @@ export class X86Processor implements Processor {
 
   readonly #operands: OperandSource = {
     gpr: (register) => this.regs.gpr[register]!,
+    stackPointer: () => this.#inStackSize(this.regs.gpr[4]!),
     segmentBase: (segment) => (segment === 4 ? this.regs.fsBase : segment === 5 ? this.regs.gsBase : 0n),
     address: (insn) => {
       const m = insn.memory!;

@@ -40,8 +40,8 @@ export interface Encoding {
   /** 0 one-byte, 1 0F, 2 0F38, 3 0F3A */
   map: 0 | 1 | 2 | 3;
   opcode: number;
-  /** Mandatory prefix; 'any': none is mandatory and 66, F2, F3 keep their usual meaning. */
-  prefix: 'any' | 'none' | '66' | 'f2' | 'f3';
+  /** Mandatory prefix; 'any': none is mandatory and 66, F2, F3 keep their usual meaning; 'norep': 66 does, the others are refused. */
+  prefix: 'any' | 'none' | 'norep' | '66' | 'f2' | 'f3';
   /** ModRM.reg that selects within a group. */
   group?: number;
   /** Whole ModRM byte that selects (0F 01 D0 and the like). */
@@ -65,13 +65,13 @@ export function parseEncoding(text: string): Encoding {
   const words = text.split(' ');
   let prefix: Encoding['prefix'] = 'any';
   if (
-    ['np', '66', 'f2', 'f3'].includes(words[0]!) &&
+    ['np', 'nr', '66', 'f2', 'f3'].includes(words[0]!) &&
     words.length > 1 &&
     words[1] !== undefined &&
     /^[0-9a-f]{2}/.test(words[1])
   ) {
     const word = words.shift()!;
-    prefix = word === 'np' ? 'none' : (word as '66' | 'f2' | 'f3');
+    prefix = word === 'np' ? 'none' : word === 'nr' ? 'norep' : (word as '66' | 'f2' | 'f3');
   }
   let mapName = '';
   while (

@@ -45,8 +45,8 @@ export interface ContextSettings {
   rep?: 'rep' | 'repz' | 'repnz';
   /** The branch target lies in this page. */
   near?: boolean;
-  /** Stack operations use 8 bytes (64-bit mode) or 4. */
-  stack: 8 | 4;
+  /** Stack operations use 8 bytes (64-bit mode) or 4; pointers of string instructions may have 2. */
+  stack: 8 | 4 | 2;
 }
 
 const at = (address: number): I32 => i32.const(address);
@@ -63,7 +63,7 @@ export class Context {
   readonly cc: number;
   readonly rep: ContextSettings['rep'];
   readonly near: boolean;
-  readonly stack: 8 | 4;
+  readonly stack: 8 | 4 | 2;
   readonly places: readonly Place[];
   readonly #float: X86Functions['float'];
 
@@ -265,8 +265,23 @@ export class Context {
     else this.site.jump(this.stack === 8 ? this.target(record) : zeroExtend(4, this.target(record)));
   }
 
+  /** Jumps to an address that `requireCanonical` has passed. */
   jump(target: I64): void {
     this.site.jump(target);
+  }
+
+  /** #GP(0), while nothing was changed yet, when 64-bit code would jump to an address that is not canonical. */
+  requireCanonical(target: I64): I64 {
+    const to = this.f.let(target);
+    if (this.stack !== 8) return to;
+    const above = i64.shr_u(i64.add(to, i64.const(1n << 47n)), i64.const(48));
+    this.f.if(i64.ne(above, i64.const(0)), () => this.raise(13, 0));
+    return to;
+  }
+
+  /** The same for the relative target; those in this page need no check. */
+  requireNearCanonical(): void {
+    if (!this.near) this.requireCanonical(this.target());
   }
 
   /** Leaves with an exception; `code` −1: it has no error code. */

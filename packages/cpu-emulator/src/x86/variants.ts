@@ -9,7 +9,8 @@ export interface Variant {
   cc: number;
   rep: '' | 'repz' | 'repnz';
   near: boolean;
-  stack: 8 | 4;
+  /** Width of the stack pointer, or of a string instruction's pointers and count. */
+  stack: 8 | 4 | 2;
 }
 
 export const variantKey = (encoding: number, v: Variant): number =>
@@ -17,8 +18,8 @@ export const variantKey = (encoding: number, v: Variant): number =>
     (v.rep === '' ? 0 : v.rep === 'repz' ? 1 : 2)) *
     2 +
     Number(v.near)) *
-    2 +
-  Number(v.stack === 4);
+    4 +
+  Math.log2(v.stack);
 
 /** Records that are no instructions of the guest's. */
 export const MICRO = [
@@ -28,6 +29,7 @@ export const MICRO = [
   'checkNext',
   'address',
   'address32',
+  'address16',
   'absolute',
   'fpu',
   'invalid',

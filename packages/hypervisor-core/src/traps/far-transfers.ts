@@ -22,7 +22,10 @@ const raise = (run: Running, vcpu: Vcpu, fault: SegmentFault): Outcome => {
   return 'handled';
 };
 
-/** MOV or POP to a segment register, as a processor at CPL 3 does it with the vCPU's descriptor tables. */
+/** A stack pointer: 32 bits in 32-bit code. */
+const stackAddress = (run: Running, value: bigint): bigint => (run.cpu.regs.long ? U64(value) : value & U32);
+
+/** MOV, POP or LDS and its like to a segment register, as a processor at CPL 3 does it with the vCPU's descriptor tables. */
 export function loadSegment(run: Running, vcpu: Vcpu, insn: Insn<'loadSegment'>): Outcome {
   const { regs } = run.cpu;
   if (insn.segment === SEG.cs) return 'ud';
@@ -31,7 +34,11 @@ export function loadSegment(run: Running, vcpu: Vcpu, insn: Insn<'loadSegment'>)
   regs.selectors[insn.segment] = insn.selector;
   if (insn.segment === SEG.fs) regs.fsBase = BigInt(descriptorBase(found));
   if (insn.segment === SEG.gs) regs.gsBase = BigInt(descriptorBase(found));
-  if (insn.popped) regs.gpr[GPR.rsp] = U64(regs.gpr[GPR.rsp]! + BigInt(insn.popped));
+  if (insn.popped) regs.gpr[GPR.rsp] = stackAddress(run, regs.gpr[GPR.rsp]! + BigInt(insn.popped));
+  if (insn.loaded) {
+    const { gpr, value, operandSize } = insn.loaded;
+    regs.gpr[gpr] = operandSize === 2 ? (regs.gpr[gpr]! & ~0xffffn) | value : value;
+  }
   return 'done';
 }
 
@@ -132,7 +139,7 @@ const IRET_FLAGS = 0x0025_4dd5n;
 
 /** Reads `words` words at RSP: RIP and CS, then RFLAGS, then RSP and SS. undefined: a page fault at RSP. */
 function popFrame(run: Running, words: number, size: 2 | 4 | 8, pop: number): StackFrame | undefined {
-  const sp = run.cpu.regs.gpr[GPR.rsp]!;
+  const sp = stackAddress(run, run.cpu.regs.gpr[GPR.rsp]!);
   const bytes = run.access.copyFrom(sp, words * size);
   if (!bytes) return undefined;
   const word = (n: number): bigint => {
@@ -146,7 +153,7 @@ function popFrame(run: Running, words: number, size: 2 | 4 | 8, pop: number): St
     flags: words > 2 ? word(2) : 0n,
     rsp: words > 3 ? word(3) : undefined,
     ss: words > 3 ? Number(word(4) & 0xffffn) : 0,
-    next: U64(sp + BigInt(words * size + pop)),
+    next: stackAddress(run, sp + BigInt(words * size + pop)),
   };
 }
 
@@ -159,7 +166,7 @@ function pushReturn(run: Running, vcpu: Vcpu, size: 2 | 4 | 8, next: bigint): Ou
   };
   put(0, next);
   put(size, BigInt(regs.selectors[SEG.cs]!));
-  const sp = U64(regs.gpr[GPR.rsp]! - BigInt(2 * size));
+  const sp = stackAddress(run, regs.gpr[GPR.rsp]! - BigInt(2 * size));
   if (!run.access.copyTo(sp, bytes)) {
     injectPageFault(run, vcpu, 2, sp);
     return 'handled';

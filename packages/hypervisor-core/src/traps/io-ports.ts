@@ -52,7 +52,7 @@ export function stringIo(
 ): Outcome {
   const { regs } = run.cpu;
   const { gpr } = regs;
-  const addressMask = insn.addressSize === 4 ? U32 : U64(-1n);
+  const addressMask = (1n << BigInt(8 * insn.addressSize)) - 1n;
   const count = gpr[GPR.rcx]! & addressMask;
   if (insn.rep && count === 0n) return 'done';
   if (!guestAllows(run, vcpu, insn.port, insn.size)) return 'gp';

@@ -8,6 +8,7 @@ import { emulateCpuid } from './forced-invalid-op.js';
 import { injectException, instructionDone } from './inject.js';
 import { ioplAllows, portIn, portOut, stringIo } from './io-ports.js';
 import { readMsr, writeMsr } from './msrs.js';
+import { storeTable, storeWord } from './table-registers.js';
 
 /** What became of an instruction: carried out (step over it), `gp` or `ud` for the guest, or `handled` (rip is right). */
 export type Outcome = 'done' | 'gp' | 'ud' | 'handled';
@@ -104,6 +105,13 @@ function emulate(run: Running, vcpu: Vcpu, insn: PrivilegedInstruction, next: bi
       return ioplAllows(vcpu) ? 'done' : 'gp';
     case 'loadSegment':
       return loadSegment(run, vcpu, insn);
+    case 'sgdt':
+    case 'sidt':
+      return storeTable(run, vcpu, insn);
+    case 'sldt':
+    case 'str':
+    case 'smsw':
+      return storeWord(run, vcpu, insn);
     case 'lar':
     case 'lsl':
     case 'verr':

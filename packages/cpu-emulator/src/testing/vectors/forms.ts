@@ -45,8 +45,8 @@ const SKIPPED = new Set([
 const skipped = ({ row, encoding }: EncodedRow): boolean =>
   SKIPPED.has(row.name) ||
   // Selectors and far transfers.
-  encoding.operands.some((o) => o.kind === 'S') ||
-  (row.name === 'push' && encoding.map === 1) ||
+  encoding.operands.some((o) => o.kind === 'S' || o.kind === 'F') ||
+  (row.name === 'push' && encoding.operands.length === 0) ||
   (row.options.ends === true && (!['jmp', 'call', 'ret'].includes(row.name) || encoding.mod === 'm'));
 
 const MAPS = ['', '0f.', '0f38.', '0f3a.'];
@@ -57,7 +57,8 @@ function keyOf({ row, encoding: e }: EncodedRow, form: Omit<Form, 'key' | 'encod
   const operands = e.operands.map((o) => o.kind + o.size).join();
   const cc = row.options.cc ? ` cc${form.cc}` : '';
   const variant = `${form.size}${form.memory ? 'm' : 'r'}${cc}${form.rep && ` ${form.rep}`}`;
-  return `${row.name} ${e.prefix}.${opcode}${select} ${operands} ${variant}${form.mode === 32 ? ' compat' : ''}`;
+  const prefix = e.prefix === 'norep' ? 'any' : e.prefix;
+  return `${row.name} ${prefix}.${opcode}${select} ${operands} ${variant}${form.mode === 32 ? ' compat' : ''}`;
 }
 
 function sizesOf(r: EncodedRow, mode: 64 | 32): Form['size'][] {
@@ -73,7 +74,7 @@ function sizesOf(r: EncodedRow, mode: 64 | 32): Form['size'][] {
 function longSizes({ row, encoding }: EncodedRow): Form['size'][] {
   const { operands } = encoding;
   if (row.options.force64) return [8];
-  const plain = encoding.prefix === 'any' || encoding.prefix === 'f2' || encoding.prefix === 'f3';
+  const plain = ['any', 'norep', 'f2', 'f3'].includes(encoding.prefix);
   if (row.options.default64) return [8, 2];
   // 16 bits of BSWAP are undefined; "y" has no 16-bit form.
   const small = operands.some((o) => o.size === 'v' || o.size === 'z') && plain;

@@ -1,4 +1,5 @@
-import { type I32, type I64, i32, i64 } from '@xenolith/wasm-builder';
+import { type I32, type I64, i32, i64, select } from '@xenolith/wasm-builder';
+import { RECORD } from '../../core/record.js';
 import { type Row, row } from '../row.js';
 import type { Context } from '../semantics.js';
 import { FLAG, REG, STATE } from '../state.js';
@@ -11,14 +12,18 @@ const loop =
     const count = inAddressSize(cx, i64.sub(cx.gpr(REG.rcx), i64.const(1)));
     const more = i64.ne(count, i64.const(0));
     const taken = cx.f.let(cc === undefined ? more : i32.and(more, cx.flags.condition(cc)));
-    cx.setGpr(REG.rcx, count);
+    // CX keeps what stands above it; ECX does not.
+    const narrow = i32.eq(i32.load8_u(cx.site.record, RECORD.scale), i32.const(2));
+    const kept = i64.and(cx.gpr(REG.rcx), i64.const(-0x1_0000));
+    cx.f.if(taken, () => cx.requireNearCanonical());
+    cx.setGpr(REG.rcx, select(narrow, i64.or(kept, count), count));
     cx.f.if(taken, () => cx.jumpRelative());
   };
 
 const ret = (cx: Context): void => {
-  const target = cx.top(cx.stack);
+  const target = cx.requireCanonical(cx.top(cx.size));
   const immediate = cx.places.length > 0 ? cx.read(0) : i64.const(0);
-  cx.drop(i64.add(immediate, i64.const(cx.stack)));
+  cx.drop(i64.add(immediate, i64.const(cx.size)));
   cx.jump(target);
 };
 
@@ -28,7 +33,7 @@ const same = (v: I64, segment: 1 | 2): I32 => i64.eq(i64.and(v, i64.const(0xffff
 /** RETF to the code segment that runs already; any other needs descriptors, which are the hypervisor's. */
 const retf = (cx: Context): void => {
   const frame = cx.f.let(cx.stackPointer());
-  const target = cx.load(frame, cx.size);
+  const target = cx.requireCanonical(cx.load(frame, cx.size));
   const cs = cx.load(i64.add(frame, i64.const(cx.size)), cx.size);
   cx.f.if(i32.eqz(same(cs, 1)), () => cx.site.exit());
   const immediate = cx.places.length > 0 ? cx.read(0) : i64.const(0);
@@ -50,9 +55,10 @@ const iret = (cx: Context): void => {
   // Neither is single stepping begun here.
   const stays = i32.and(same(cs, 1), same(ss, 2));
   f.if(i32.or(i32.eqz(stays), i32.and(i32.wrap(flags), i32.const(FLAG.tf))), () => cx.site.exit());
+  const target = cx.requireCanonical(rip);
   cx.setRflags(i32.wrap(flags), 8);
   cx.setGpr(REG.rsp, rsp);
-  cx.jump(rip);
+  cx.jump(target);
 };
 
 export const branch: Row[] = [
@@ -62,28 +68,40 @@ export const branch: Row[] = [
     'j',
     ['70cc Jb', '0f 80cc Jz'],
     (cx) => {
-      cx.f.if(cx.flags.condition(cx.cc), () => cx.jumpRelative());
+      cx.f.if(cx.flags.condition(cx.cc), () => {
+        cx.requireNearCanonical();
+        cx.jumpRelative();
+      });
     },
     { cc: true, force64: true, near: true },
   ),
-  row('jmp', ['eb Jb', 'e9 Jz'], (cx) => cx.jumpRelative(), { force64: true, near: true, ends: true }),
+  row(
+    'jmp',
+    ['eb Jb', 'e9 Jz'],
+    (cx) => {
+      cx.requireNearCanonical();
+      cx.jumpRelative();
+    },
+    { force64: true, near: true, ends: true },
+  ),
   row(
     'call',
     ['e8 Jz'],
     (cx) => {
-      cx.push(cx.nextRip(), cx.stack);
+      cx.requireNearCanonical();
+      cx.push(cx.nextRip(), cx.size);
       cx.jumpRelative();
     },
     { force64: true, near: true, ends: true },
   ),
   row('ret', ['c3', 'c2 Iw'], ret, { force64: true, ends: true }),
-  row('jmp', ['ff/4 Ev'], (cx) => cx.jump(cx.read(0)), { force64: true, ends: true }),
+  row('jmp', ['ff/4 Ev'], (cx) => cx.jump(cx.requireCanonical(cx.read(0))), { force64: true, ends: true }),
   row(
     'call',
     ['ff/2 Ev'],
     (cx) => {
-      const target = cx.read(0);
-      cx.push(cx.nextRip(), cx.stack);
+      const target = cx.requireCanonical(cx.read(0));
+      cx.push(cx.nextRip(), cx.size);
       cx.jump(target);
     },
     { force64: true, ends: true },
@@ -95,7 +113,10 @@ export const branch: Row[] = [
     'jrcxz',
     ['e3 Jb'],
     (cx) => {
-      cx.f.if(i64.eqz(inAddressSize(cx, cx.gpr(REG.rcx))), () => cx.jumpRelative());
+      cx.f.if(i64.eqz(inAddressSize(cx, cx.gpr(REG.rcx))), () => {
+        cx.requireNearCanonical();
+        cx.jumpRelative();
+      });
     },
     { force64: true },
   ),

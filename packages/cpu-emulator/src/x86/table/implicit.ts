@@ -6,8 +6,9 @@ import type { Context } from '../semantics.js';
 /** A register's or a sum's value as an offset or count of the address size, which stands in the record's `scale`. */
 export const inAddressSize = (cx: Context, v: I64): I64 => {
   const value = cx.f.let(v);
-  const narrow = i32.ne(i32.load8_u(cx.site.record, RECORD.scale), i32.const(8));
-  return cx.f.let(select(narrow, zeroExtend(4, value), value));
+  const size = i32.load8_u(cx.site.record, RECORD.scale);
+  const narrow = select(i32.eq(size, i32.const(2)), zeroExtend(2, value), zeroExtend(4, value));
+  return cx.f.let(select(i32.eq(size, i32.const(8)), value, narrow));
 };
 
 /** Linear address of a memory operand that no ModRM names, for rows with `implicitAddress`. */

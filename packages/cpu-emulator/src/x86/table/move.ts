@@ -1,4 +1,5 @@
 import { i32, i64 } from '@xenolith/wasm-builder';
+import { RECORD } from '../../core/record.js';
 import { type Row, row } from '../row.js';
 import type { Context } from '../semantics.js';
 import { REG, STATE } from '../state.js';
@@ -48,7 +49,7 @@ export const move: Row[] = [
     },
     { cc: true },
   ),
-  row('movbe', ['0f 38 f0 Gv,Mv', '0f 38 f1 Mv,Gv'], (cx) => {
+  row('movbe', ['nr 0f 38 f0 Gv,Mv', 'nr 0f 38 f1 Mv,Gv'], (cx) => {
     const { f } = cx;
     const v = cx.read(1);
     const r = f.local('i64');
@@ -70,7 +71,7 @@ export const move: Row[] = [
   ),
   // Reading a selector is harmless at any privilege; memory operands are 16 bits whatever the operand size.
   row('mov', ['8c Rv,S', '8c Mw,S'], (cx) => {
-    const index = i32.load16_u(cx.site.record, 28);
+    const index = i32.load16_u(cx.site.record, RECORD.aux);
     const selector = i64.load16_u(i32.add(i32.const(STATE.selectors), i32.shl(index, i32.const(1))));
     cx.write(0, cx.f.let(selector));
   }),

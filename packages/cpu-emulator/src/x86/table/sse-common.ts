@@ -1,4 +1,4 @@
-import { type I32, type I64, i32, i64, type V128, v128, v128op } from '@xenolith/wasm-builder';
+import { type I32, type I64, i32, type V128, v128, v128op } from '@xenolith/wasm-builder';
 import { type Row, row } from '../row.js';
 import { type Context, loadSized } from '../semantics.js';
 import { SIMD } from './simd.js';

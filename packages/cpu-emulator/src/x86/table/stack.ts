@@ -1,4 +1,5 @@
 import { type I64, i32, i64 } from '@xenolith/wasm-builder';
+import { RECORD } from '../../core/record.js';
 import { zeroExtend } from '../flags.js';
 import { type Row, row } from '../row.js';
 import type { Context } from '../semantics.js';
@@ -10,6 +11,13 @@ const popf = (cx: Context): void => {
   cx.drop(i64.const(cx.size));
   // Single stepping begins behind the next instruction, which the processor runs alone.
   cx.f.if(i32.and(flags, i32.const(FLAG.tf)), () => cx.site.exitAfter());
+};
+
+/** A segment register, with zeros above. */
+const pushSelector = (cx: Context): void => {
+  const index = i32.load16_u(cx.site.record, RECORD.aux);
+  const selector = i64.load16_u(i32.add(i32.const(STATE.selectors), i32.shl(index, i32.const(1))));
+  cx.push(cx.f.let(selector), cx.size);
 };
 
 export const stack: Row[] = [
@@ -104,14 +112,6 @@ export const stack: Row[] = [
     },
     { default64: true },
   ),
-  row(
-    'push',
-    ['0f a0', '0f a8'],
-    (cx) => {
-      const index = i32.load16_u(cx.site.record, 28);
-      const selector = i64.load16_u(i32.add(i32.const(STATE.selectors), i32.shl(index, i32.const(1))));
-      cx.push(cx.f.let(selector), cx.size);
-    },
-    { default64: true },
-  ),
+  row('push', ['0f a0', '0f a8'], pushSelector, { default64: true }),
+  row('push', ['06', '0e', '16', '1e'], pushSelector, { default64: true, mode: 32 }),
 ];
