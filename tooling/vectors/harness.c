@@ -46,6 +46,10 @@ struct state {
   uint32_t padding;
   uint8_t xmm[16][16];
   uint8_t memory[WINDOW_SIZE];
+  // The x87 unit: the tag word and the registers by their physical numbers.
+  uint16_t control, status, tags, opcode;
+  uint64_t instruction, operand;
+  uint8_t st[8][16];
 };
 
 static const int GREGS[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
@@ -55,6 +59,11 @@ static struct state *cases;
 static long count;
 static long running = -1;
 static sigjmp_buf finished;
+
+// XSTATE_BV of the frame's XSAVE image: a component whose bit is clear is in its initial state.
+static uint64_t *xsave_components(ucontext_t *context) {
+  return (uint64_t *)((char *)context->uc_mcontext.fpregs + 512);
+}
 
 static void begin(ucontext_t *context) {
   struct state *s = &cases[running];
@@ -68,7 +77,16 @@ static void begin(ucontext_t *context) {
   // CS 0x33 is Linux's 64-bit code segment, 0x23 its 32-bit one; SS 0x2b serves both.
   regs[REG_CSGSFS] = (greg_t)(s->mode == 64 ? 0x002b000000000033 : 0x002b000000000023);
   memcpy(context->uc_mcontext.fpregs->_xmm, s->xmm, sizeof s->xmm);
-  context->uc_mcontext.fpregs->mxcsr = s->mxcsr;
+  struct _libc_fpstate *fp = context->uc_mcontext.fpregs;
+  fp->mxcsr = s->mxcsr;
+  fp->cwd = s->control;
+  fp->swd = s->status;
+  fp->ftw = s->tags;
+  fp->fop = s->opcode;
+  fp->rip = s->instruction;
+  fp->rdp = s->operand;
+  for (int i = 0; i < 8; i++) memcpy(&fp->_st[i], s->st[((s->status >> 11) + i) & 7], 10);
+  *xsave_components(context) |= 3;
 }
 
 static void end(ucontext_t *context) {
@@ -81,7 +99,22 @@ static void end(ucontext_t *context) {
   s->vector = (uint32_t)regs[REG_TRAPNO];
   s->error = (uint32_t)regs[REG_ERR];
   memcpy(s->xmm, context->uc_mcontext.fpregs->_xmm, sizeof s->xmm);
-  s->mxcsr = context->uc_mcontext.fpregs->mxcsr;
+  struct _libc_fpstate *fp = context->uc_mcontext.fpregs;
+  s->mxcsr = fp->mxcsr;
+  if (*xsave_components(context) & 1) {
+    s->control = fp->cwd;
+    s->status = fp->swd;
+    s->tags = fp->ftw;
+    s->opcode = fp->fop;
+    s->instruction = fp->rip;
+    s->operand = fp->rdp;
+    for (int i = 0; i < 8; i++) memcpy(s->st[((s->status >> 11) + i) & 7], &fp->_st[i], 10);
+  } else {
+    s->control = 0x37f;
+    s->status = s->tags = s->opcode = 0;
+    s->instruction = s->operand = 0;
+    memset(s->st, 0, sizeof s->st);
+  }
   memcpy(s->memory, (void *)WINDOW, WINDOW_SIZE);
 }
 

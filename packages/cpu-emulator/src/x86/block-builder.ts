@@ -3,7 +3,7 @@ import type { CodeCache } from '../core/code-cache.js';
 import { BLOCK_SIZE, ENGINE, RECORD, RECORD_SIZE } from '../core/record.js';
 import { decode, type Instruction, MAX_LENGTH, RIP_BASE, segmentOf } from './decode.js';
 import { type Instances, x86Instances } from './numbering.js';
-import { gprSlot, STATE, xmmSlot } from './state.js';
+import { gprSlot, mmxSlot, STATE, xmmSlot } from './state.js';
 import type { Micro } from './variants.js';
 
 const MAX_INSTRUCTIONS = 48;
@@ -135,8 +135,6 @@ export class BlockBuilder {
     const { options } = insn.encoded.row;
     const { view } = this.machine;
     const specs = insn.encoded.encoding.operands;
-    const vectorReg = specs.some((o) => o.kind === 'V');
-    const vectorRm = specs.some((o) => o.kind === 'W' || o.kind === 'U');
     if (options.fpu) this.#micro('fpu', offset, 0);
 
     const memory =
@@ -161,19 +159,10 @@ export class BlockBuilder {
       view.setUint8(record + RECORD.scale, insn.addressSize);
       // The accumulator stands in for ModRM.rm in the short forms.
       const accumulator = specs.some((o) => o.kind === 'A') && !specs.some((o) => o.kind === 'O');
-      const rm = accumulator
-        ? gprSlot(0)
-        : vectorRm
-          ? xmmSlot(insn.rm)
-          : registerSlot(insn, insn.rm, 'EOR', specs);
+      const rm = accumulator ? gprSlot(0) : slotOf(insn, insn.rm, 'WUQNEOR');
       view.setUint16(record + RECORD.rm, rm, true);
     }
-    const reg = vectorReg
-      ? xmmSlot(insn.reg)
-      : specs.some((o) => o.kind === 'G')
-        ? registerSlot(insn, insn.reg, 'G', specs)
-        : gprSlot(0);
-    view.setUint16(record + RECORD.reg, reg, true);
+    view.setUint16(record + RECORD.reg, slotOf(insn, insn.reg, 'VPG'), true);
     if (options.rep || options.implicitAddress) {
       view.setUint16(record + RECORD.index, segmentSlot(insn.segment), true);
     }
@@ -235,15 +224,16 @@ export class BlockBuilder {
   }
 }
 
-/** A general register's slot; byte registers 4–7 without REX are AH, CH, DH, BH. */
-function registerSlot(
-  insn: Instruction,
-  register: number,
-  kinds: string,
-  specs: Instruction['encoded']['encoding']['operands'],
-): number {
-  const spec = specs.find((o) => kinds.includes(o.kind));
-  const byte = spec?.size === 'b';
+/**
+ * The slot of the register that the operand of one of `kinds` names, or of rax when there is none. Byte registers 4–7 without
+ * REX are AH, CH, DH, BH; REX does not reach MMX registers.
+ */
+function slotOf(insn: Instruction, register: number, kinds: string): number {
+  const spec = insn.encoded.encoding.operands.find((o) => kinds.includes(o.kind));
+  if (!spec) return gprSlot(kinds.includes('E') ? register : 0);
+  if ('VWU'.includes(spec.kind)) return xmmSlot(register);
+  if ('PQN'.includes(spec.kind)) return mmxSlot(register & 7);
+  const byte = spec.size === 'b';
   return byte && insn.rex === 0 && register >= 4 && register < 8
     ? gprSlot(register - 4) + 1
     : gprSlot(register);

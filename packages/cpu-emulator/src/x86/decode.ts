@@ -147,7 +147,7 @@ export function decode(bytes: Uint8Array, start: number, mode: 64 | 32): Instruc
       if (modrm >= 0xc0 && e.operands.some((o) => o.kind === 'M')) continue;
       // MOV to and from control and debug registers ignores mod; elsewhere a register operand needs mod 3.
       const ignoresMod = map === 1 && opcode >= 0x20 && opcode <= 0x23;
-      if (modrm < 0xc0 && !ignoresMod && e.operands.some((o) => o.kind === 'R' || o.kind === 'U')) continue;
+      if (modrm < 0xc0 && !ignoresMod && e.operands.some((o) => 'RUNT'.includes(o.kind))) continue;
     }
     encoded = c;
     break;

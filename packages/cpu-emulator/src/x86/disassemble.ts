@@ -52,10 +52,12 @@ function operandText(o: OperandSpec, insn: Instruction, rip: bigint): string | u
     vector && o.size === '' ? 16 : o.size === '' ? insn.operandSize : operandBytes(o.size, insn.rawSize);
   switch (o.kind) {
     case 'E':
+    case 'Q':
     case 'M':
     case 'W':
     case 'D':
       if (insn.memory) return memoryText(insn, size, rip);
+      if (o.kind === 'Q') return `mm${insn.rm & 7}`;
       return vector ? `xmm${insn.rm}` : registerName(insn.rm, size, insn.rex);
     case 'O':
     case 'R':
@@ -64,6 +66,12 @@ function operandText(o: OperandSpec, insn: Instruction, rip: bigint): string | u
       return `xmm${insn.rm}`;
     case 'V':
       return `xmm${insn.reg}`;
+    case 'N':
+      return `mm${insn.rm & 7}`;
+    case 'P':
+      return `mm${insn.reg & 7}`;
+    case 'T':
+      return `st(${insn.rm & 7})`;
     case 'G':
       return registerName(insn.reg, size, insn.rex);
     case 'A':

@@ -19,9 +19,9 @@ import {
   variantKey,
 } from './variants.js';
 
-const usesRm = (o: OperandSpec): boolean => 'EOMRWUD'.includes(o.kind);
-const isVector = (o: OperandSpec): boolean => 'VWU'.includes(o.kind);
-const mayBeMemory = (o: OperandSpec): boolean => 'EMWD'.includes(o.kind);
+const usesRm = (o: OperandSpec): boolean => 'EOMRWUDQN'.includes(o.kind);
+const isVector = (o: OperandSpec): boolean => 'VWUPQN'.includes(o.kind);
+const mayBeMemory = (o: OperandSpec): boolean => 'EMWDQ'.includes(o.kind);
 
 /** Where an encoding's operands are in a record. */
 function places(r: EncodedRow, v: Variant): Place[] {
@@ -33,6 +33,12 @@ function places(r: EncodedRow, v: Variant): Place[] {
       case 'E':
       case 'W':
         return v.form === 'register' ? { kind: 'rm', size } : memory;
+      case 'Q':
+        return v.form === 'register' ? { kind: 'rm', size: 8, mmx: true } : memory;
+      case 'N':
+        return { kind: 'rm', size: 8, mmx: true };
+      case 'P':
+        return { kind: 'reg', size: 8, mmx: true };
       case 'M':
       case 'D':
         return memory;
@@ -202,7 +208,7 @@ function describe(r: EncodedRow, s: Omit<ContextSettings, 'site' | 'functions'>)
       case 'immediate':
         return 'i';
       default:
-        return `${p.kind}${p.size}`;
+        return `${p.kind}${p.mmx ? 'q' : ''}${p.size}`;
     }
   });
   const { options } = r.row;

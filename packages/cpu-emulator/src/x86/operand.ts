@@ -19,6 +19,12 @@ export type OperandKind =
   | 'V'
   | 'W'
   | 'U'
+  /** P, Q, N: the same for MMX registers */
+  | 'P'
+  | 'Q'
+  | 'N'
+  /** T: x87 register ST(i) by ModRM.rm */
+  | 'T'
   /** A: the accumulator; C: CL; 1: the constant one; D: memory offset without ModRM; S: segment register by reg */
   | 'A'
   | 'C'
@@ -38,7 +44,7 @@ export interface OperandSpec {
   size: SizeCode;
 }
 
-const pattern = /^(sI|[EGOMRIJVWUACDSFX1])([bwdqxvzy]?)$/;
+const pattern = /^(sI|[EGOMRIJVWUPQNTACDSFX1])([bwdqxvzy]?)$/;
 
 /** "Ev,Gv" → specs; throws on an unknown code, which is a fault of the table. */
 export function parseOperands(text: string): OperandSpec[] {

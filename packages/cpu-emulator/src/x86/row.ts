@@ -83,7 +83,7 @@ export function parseEncoding(text: string): Encoding {
   const match = /^([0-9a-f]{2})(\+|cc)?(?:=([0-9a-f]{2}))?(?:\/([0-7]))?([rm])?$/.exec(words[0] ?? '');
   if (!match) throw new Error(`instruction table: cannot read encoding "${text}"`);
   const operands = parseOperands(words[1] ?? '');
-  const usesModrm = operands.some((o) => 'EGMRVWUS'.includes(o.kind) || (o.kind as string) === 'W');
+  const usesModrm = operands.some((o) => 'EGMRVWUPQNTS'.includes(o.kind));
   return {
     map: MAPS.indexOf(mapName) as Encoding['map'],
     opcode: Number.parseInt(match[1]!, 16),

@@ -21,7 +21,7 @@ export type Semantics = (cx: Context) => void;
 
 /** An operand of one handler: its place is fixed when the handler is generated, its value when it runs. */
 export type Place =
-  | { kind: 'reg' | 'rm'; size: number }
+  | { kind: 'reg' | 'rm'; size: number; mmx?: true }
   | { kind: 'memory'; size: number; index: boolean }
   | { kind: 'immediate'; size: number }
   | { kind: 'target' }
@@ -86,6 +86,17 @@ export class Context {
   sizeOf(i: number): Size {
     const place = this.places[i]!;
     return (place.kind === 'target' ? 8 : place.size) as Size;
+  }
+
+  /** Operand `i` is an MMX register. */
+  isMmx(i: number): boolean {
+    const place = this.places[i]!;
+    return (place.kind === 'reg' || place.kind === 'rm') && place.mmx === true;
+  }
+
+  /** The instruction works on MMX registers. */
+  get mmx(): boolean {
+    return this.places.some((_, i) => this.isMmx(i));
   }
 
   isMemory(i: number): boolean {
@@ -173,6 +184,7 @@ export class Context {
 
   readVector(i: number): V128 {
     const place = this.places[i]!;
+    if (this.isMmx(i)) return this.f.let(v128.load64_zero(this.slot(i)));
     if (place.kind !== 'memory') return this.f.let(v128.load(this.slot(i)));
     return this.f.let(v128.load(this.readable(this.address(i), 16)));
   }

@@ -19,7 +19,7 @@ export const STATE = {
   /** i32: all other RFLAGS bits (TF IF DF IOPL NT RF VM AC VIF VIP ID). */
   systemFlags: PCPU_BASE + 0xc8,
   mxcsr: PCPU_BASE + 0xcc,
-  /** u16: x87 control, status and (full) tag words. */
+  /** u16: x87 control and status words, and one bit for each physical register that is in use. */
   fcw: PCPU_BASE + 0xd0,
   fsw: PCPU_BASE + 0xd2,
   ftw: PCPU_BASE + 0xd4,
@@ -31,6 +31,7 @@ export const STATE = {
   /** i32: CR0.TS */
   taskSwitched: PCPU_BASE + 0xec,
   xmm: PCPU_BASE + 0x100,
+  /** The physical x87 registers R0 … R7, 16 bytes each of which 10 count; MMX registers are their low 8. */
   x87: PCPU_BASE + 0x200,
   end: PCPU_BASE + 0x280,
 } as const;
@@ -47,6 +48,7 @@ export const FLOAT = {
 
 export const REG = { rax: 0, rcx: 1, rdx: 2, rbx: 3, rsp: 4, rbp: 5, rsi: 6, rdi: 7, r11: 11 } as const;
 export const gprSlot = (register: number): number => STATE.gpr + 8 * register;
+export const mmxSlot = (register: number): number => STATE.x87 + 16 * register;
 export const xmmSlot = (register: number): number => STATE.xmm + 16 * register;
 
 /** Bits of RFLAGS (Intel SDM volume 1, section 3.4.3). */

@@ -59,7 +59,7 @@ export function assemble(form: Form, c: Choices): Uint8Array {
   if (e.prefix === 'f2' || form.rep === 'repnz') prefixes.push(0xf2);
   if (e.prefix === 'f3' || form.rep === 'repz') prefixes.push(0xf3);
 
-  const usesReg = operands.some((o) => o.kind === 'G' || o.kind === 'V');
+  const usesReg = operands.some((o) => 'GVP'.includes(o.kind));
   const opcodeRegister = e.span === 8;
   const reg = e.group ?? (usesReg ? c.reg : 0);
   const wide = form.size === 8 && !row.options.default64 && !row.options.force64;

@@ -13,6 +13,8 @@ export interface Vector {
   openFlags: number;
   /** The result itself is undefined. */
   openResult: boolean;
+  /** Bits of the x87 status word that are undefined. */
+  openStatus?: number;
 }
 
 /** The vectors of one form, or of one seed. */
@@ -46,9 +48,13 @@ function setOf(form: Form, count: number, inputs = inputsOf): VectorSet {
   };
 }
 
+const isMmxOperand = ({ operands }: EncodedRow['encoding']): boolean =>
+  operands.some((o) => 'PQN'.includes(o.kind));
+const isMmx = ({ row, encoding }: EncodedRow): boolean => isMmxOperand(encoding) || row.name === 'emms';
 /** Vector registers or MXCSR, but not the x87 rows. */
 const isSse = ({ row, encoding }: EncodedRow): boolean =>
   row.options.fpu === true &&
+  !isMmxOperand(encoding) &&
   (encoding.operands.some((o) => 'VWU'.includes(o.kind)) || row.name.endsWith('mxcsr'));
 /** What depends on MXCSR. */
 const isFloating = (r: EncodedRow): boolean => isSse(r) && FLOATING.test(r.row.name);
@@ -71,6 +77,7 @@ export const FAMILIES: readonly Family[] = [
   { name: 'integer', sets: () => formsOf(isInteger).map((form) => setOf(form, integerCount(form))) },
   { name: 'sse', sets: () => formsOf(isSse).map((form) => setOf(form, sseCount(form))) },
   { name: 'mxcsr', sets: () => formsOf(isFloating).map((form) => setOf(form, 128, mxcsrInputsOf)) },
+  { name: 'mmx', sets: () => formsOf(isMmx).map((form) => setOf(form, 32)) },
   {
     name: 'compat',
     sets: () => formsOf((r) => isInteger(r) || isSse(r), 32).map((form) => setOf(form, compatCount(form))),

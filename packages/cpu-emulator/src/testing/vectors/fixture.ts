@@ -1,4 +1,4 @@
-import { type VectorState, WINDOW_SIZE } from './state.js';
+import type { VectorState } from './state.js';
 
 /** The vectors of one form as the fixture keeps them: only what the processor changed. */
 export interface Recorded {
@@ -16,8 +16,9 @@ export function hashInputs(inputs: readonly VectorState[]): number {
 }
 
 /**
- * One result: u8 vector, u8 error code if it is 14, u16 flags (low 12 bits; bit 15: mxcsr follows as u16), s16 rip − start, u16 changed general registers, their values,
- * u16 changed XMM registers, their values, u8 runs of changed memory, each u16 offset, u8 length, bytes.
+ * One result: u8 vector, u8 error code if it is 14, u16 flags (low 12 bits; bit 15: mxcsr follows as u16; bit 14: the x87 unit changed), s16 rip − start, u16 changed general registers, their values,
+ * u16 changed XMM registers, their values, u8 runs of changed memory, each u16 offset, u8 length, bytes;
+ * of the x87 unit runs of the same kind.
  */
 function encodeResult(out: number[], before: VectorState, after: VectorState): void {
   const u16 = (v: number): void => void out.push(v & 0xff, (v >> 8) & 0xff);
@@ -27,7 +28,8 @@ function encodeResult(out: number[], before: VectorState, after: VectorState): v
   out.push(after.vector);
   if (after.vector === 14) out.push(after.error);
   const newMxcsr = after.mxcsr !== before.mxcsr;
-  u16((after.rflags & 0xfff) | (newMxcsr ? 0x8000 : 0));
+  const newX87 = after.x87.some((b, i) => b !== before.x87[i]);
+  u16((after.rflags & 0xfff) | (newMxcsr ? 0x8000 : 0) | (newX87 ? 0x4000 : 0));
   if (newMxcsr) u16(after.mxcsr);
   u16(after.rip - before.rip);
   const gprs = mask(16, (i) => after.gpr(i) !== before.gpr(i));
@@ -39,19 +41,21 @@ function encodeResult(out: number[], before: VectorState, after: VectorState): v
   const xmms = mask(16, differs);
   u16(xmms);
   for (let i = 0; i < 16; i++) if (xmms & (1 << i)) bytesAt(after.xmm, 16 * i, 16);
+  encodeRuns(out, before.memory, after.memory);
+  if (newX87) encodeRuns(out, before.x87, after.x87);
+}
+
+function encodeRuns(out: number[], before: Uint8Array, after: Uint8Array): void {
   const runs: { start: number; length: number }[] = [];
-  for (let i = 0; i < WINDOW_SIZE; i++) {
-    if (after.memory[i] === before.memory[i]) continue;
+  for (let i = 0; i < after.length; i++) {
+    if (after[i] === before[i]) continue;
     const last = runs.at(-1);
     if (last && i - (last.start + last.length) < 3 && i - last.start < 250) last.length = i - last.start + 1;
     else runs.push({ start: i, length: 1 });
   }
   out.push(runs.length);
-  for (const { start, length } of runs) {
-    u16(start);
-    out.push(length);
-    bytesAt(after.memory, start, length);
-  }
+  for (const { start, length } of runs)
+    out.push(start & 0xff, start >> 8, length, ...after.subarray(start, start + length));
 }
 
 const mask = (n: number, is: (i: number) => boolean): number => {
@@ -90,11 +94,15 @@ export function expectedResults(inputs: readonly VectorState[], recorded: Record
     const xmms = u16();
     for (let i = 0; i < 16; i++)
       if (xmms & (1 << i)) for (let b = 0; b < 16; b++) after.xmm[16 * i + b] = u8();
-    for (let runs = u8(); runs > 0; runs--) {
-      const start = u16();
-      const length = u8();
-      for (let b = 0; b < length; b++) after.memory[start + b] = u8();
-    }
+    const runs = (into: Uint8Array): void => {
+      for (let left = u8(); left > 0; left--) {
+        const start = u16();
+        const length = u8();
+        for (let b = 0; b < length; b++) into[start + b] = u8();
+      }
+    };
+    runs(after.memory);
+    if (flags & 0x4000) runs(after.x87);
     return after;
   });
 }

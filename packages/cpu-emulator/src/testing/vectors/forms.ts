@@ -91,7 +91,7 @@ export function formsOf(wanted: (r: EncodedRow) => boolean, mode: 64 | 32 = 64):
   for (const encoded of encodedRows.filter((r) => wanted(r) && exists(r) && !skipped(r))) {
     const { encoding, row } = encoded;
     const { operands } = encoding;
-    const mayBeMemory = operands.some((o) => 'EMWD'.includes(o.kind)) && encoding.mod !== 'r';
+    const mayBeMemory = operands.some((o) => 'EMWDQ'.includes(o.kind)) && encoding.mod !== 'r';
     const mayBeRegister = !operands.some((o) => 'MD'.includes(o.kind)) && encoding.mod !== 'm';
     for (const size of sizesOf(encoded, mode)) {
       for (const memory of [...(mayBeRegister ? [false] : []), ...(mayBeMemory ? [true] : [])]) {

@@ -29,6 +29,7 @@ function input(form: Form, random: Random): VectorState {
   for (let i = 0; i < 16; i++) s.setGpr(i, random.interesting());
   fillWindow(s, random);
   if (row.options.fpu) floatState(s, random);
+  if (isMmxForm(form)) mmxState(s, random);
   s.setGpr(RSP, BigInt(STACK + 64 - random.below(3)));
 
   const address = form.memory ? chooseAddress(form, random) : undefined;
@@ -71,11 +72,11 @@ function input(form: Form, random: Random): VectorState {
 const counts = (form: Form): boolean =>
   form.memory ||
   isString(form) ||
-  ['xlat', 'maskmovdqu', 'loop', 'loope', 'loopne', 'jrcxz'].includes(form.encoded.row.name);
+  ['xlat', 'maskmovdqu', 'maskmovq', 'loop', 'loope', 'loopne', 'jrcxz'].includes(form.encoded.row.name);
 const isString = (form: Form): boolean => form.encoded.encoding.operands[0]?.kind === 'X';
 /** An implicit address whose segment may be overridden. */
 const readsImplicitly = (form: Form): boolean =>
-  ['xlat', 'maskmovdqu', 'movs', 'lods', 'cmps'].includes(form.encoded.row.name);
+  ['xlat', 'maskmovdqu', 'maskmovq', 'movs', 'lods', 'cmps'].includes(form.encoded.row.name);
 
 export function fillWindow(s: VectorState, random: Random): void {
   const memory = s.memory;
@@ -195,7 +196,7 @@ function prepare(form: Form, random: Random, s: VectorState, c: Choices, opcode:
       BigInt((random.u32() & 0xffff) | (random.oneIn(4) ? 0x10000 << random.pick([0, 2, 8, 15]) : 0)),
       4,
     );
-  if (name === 'maskmovdqu') {
+  if (name.startsWith('maskmov')) {
     const offset = BigInt(WINDOW + 100 + random.below(150) - (c.gs ? GS_BASE : 0));
     s.setGpr(7, offset | (c.address32 ? random.u64() & ~0xffff_ffffn : 0n));
   }
@@ -271,4 +272,24 @@ function floatState(s: VectorState, random: Random): void {
   for (let i = 0; i < 16; i++) put(new DataView(xmm.buffer, xmm.byteOffset + 16 * i, 16), 0);
   const memory = s.memory;
   for (let i = 96; i < 272; i += 16) put(new DataView(memory.buffer, memory.byteOffset + i, 16), 0);
+}
+
+const isMmxForm = ({ encoded: { row, encoding } }: Form): boolean =>
+  row.name === 'emms' || encoding.operands.some((o) => 'PQN'.includes(o.kind));
+
+/** The x87 unit in any state; now and then with an exception pending. */
+function mmxState(s: VectorState, random: Random): void {
+  s.fsw = random.u32() & 0x7800;
+  s.ftw = random.below(256);
+  if (random.oneIn(16)) {
+    s.fcw = 0x37e;
+    s.fsw |= 0x8081;
+  }
+  for (let i = 0; i < 8; i++) {
+    const st = s.st(i);
+    const view = new DataView(st.buffer, st.byteOffset, 10);
+    view.setBigUint64(0, random.interesting(), true);
+    view.setUint16(8, random.oneIn(2) ? 0xffff : random.u32() & 0xffff, true);
+  }
+  if (random.oneIn(2)) s.mxcsr |= random.below(4) << 13;
 }

@@ -1,5 +1,6 @@
 import { Exit } from '../../processor.js';
 import { disassemble } from '../../x86/disassemble.js';
+import { mmxSlot, STATE } from '../../x86/state.js';
 import type { FlatMachine } from '../flat-machine.js';
 import type { Vector, VectorSet } from './families.js';
 import {
@@ -34,6 +35,20 @@ export function prepareMachine(m: FlatMachine): void {
   m.write(CODE_PAGES, new Uint8Array(CODE_SIZE).fill(0xcc));
 }
 
+/** The x87 unit goes into the processor's state block. */
+function loadX87({ machine: { view, bytes } }: FlatMachine, s: VectorState): void {
+  view.setUint16(STATE.fcw, s.fcw, true);
+  view.setUint16(STATE.fsw, s.fsw, true);
+  view.setUint16(STATE.ftw, s.ftw, true);
+  for (let i = 0; i < 8; i++) bytes.set(s.st(i), mmxSlot(i));
+}
+function storeX87({ machine: { view, bytes } }: FlatMachine, s: VectorState): void {
+  s.fcw = view.getUint16(STATE.fcw, true);
+  s.fsw = view.getUint16(STATE.fsw, true);
+  s.ftw = view.getUint16(STATE.ftw, true);
+  for (let i = 0; i < 8; i++) s.st(i).set(bytes.subarray(mmxSlot(i), mmxSlot(i) + 10));
+}
+
 /** Runs one vector on the interpreter. */
 export function execute(m: FlatMachine, before: VectorState): VectorState {
   const { cpu } = m;
@@ -50,6 +65,7 @@ export function execute(m: FlatMachine, before: VectorState): VectorState {
   regs.gsBase = BigInt(GS_BASE);
   regs.mxcsr = before.mxcsr;
   regs.xmm.set(before.xmm);
+  loadX87(m, before);
   const exit = cpu.run(100);
   const after = before.copy();
   after.vector = exit === Exit.exception ? cpu.vector : 200 + exit;
@@ -59,6 +75,7 @@ export function execute(m: FlatMachine, before: VectorState): VectorState {
   after.rip = Number(regs.rip);
   after.mxcsr = regs.mxcsr;
   after.xmm.set(regs.xmm);
+  storeX87(m, after);
   after.memory.set(m.machine.bytes.subarray(m.base + WINDOW, m.base + WINDOW + WINDOW_SIZE));
   m.write(before.rip, new Uint8Array(code.length).fill(0xcc));
   return after;
@@ -87,7 +104,7 @@ function mayDiffer(a: VectorState, b: VectorState): boolean {
 /** How a result differs from the processor's: one text, or undefined when it does not (where the manuals define it). */
 export function difference(
   set: VectorSet,
-  { before, openFlags, openResult }: Vector,
+  { before, openFlags, openResult, openStatus = 0 }: Vector,
   expected: VectorState,
   actual: VectorState,
 ): string | undefined {
@@ -109,6 +126,13 @@ export function difference(
     if (set.approximate && nearly(expected.xmm, actual.xmm, 16 * i)) continue;
     const part = (s: VectorState): string => reversed(s.xmm.subarray(16 * i, 16 * i + 16));
     say(`xmm${i}`, part(before), part(expected), part(actual));
+  }
+  number('fcw', (s) => s.fcw);
+  number('fsw', (s) => s.fsw & ~openStatus);
+  number('ftw', (s) => s.ftw);
+  for (let i = 0; i < 8; i++) {
+    const part = (s: VectorState): string => reversed(s.st(i));
+    say(`r${i} of the x87 unit`, part(before), part(expected), part(actual));
   }
   for (let i = 0; i < WINDOW_SIZE && !openResult; i += 8) {
     const part = (s: VectorState): string => reversed(s.memory.subarray(i, i + 8));

@@ -29,16 +29,23 @@ const OFFSET = {
   error: 256,
   xmm: 264,
   memory: 520,
+  x87: 520 + WINDOW_SIZE,
 } as const;
-export const STATE_BYTES = OFFSET.memory + WINDOW_SIZE;
+/** Control, status and tag words and opcode (u16), instruction and operand (u64), then the physical registers, 16 bytes each. */
+const X87_BYTES = 24 + 128;
+export const STATE_BYTES = OFFSET.x87 + X87_BYTES;
 /** From here to the XMM registers stands what is not compared bit by bit. */
 export const RFLAGS_OFFSET = OFFSET.rflags;
 
 export class VectorState {
+  readonly bytes: Uint8Array;
   readonly view: DataView;
 
-  constructor(readonly bytes: Uint8Array = new Uint8Array(STATE_BYTES)) {
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, STATE_BYTES);
+  /** A state of its own, or one in `bytes`. */
+  constructor(bytes?: Uint8Array) {
+    this.bytes = bytes ?? new Uint8Array(STATE_BYTES);
+    this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, STATE_BYTES);
+    if (!bytes) this.fcw = 0x37f;
   }
 
   copy(): VectorState {
@@ -100,6 +107,33 @@ export class VectorState {
     return this.bytes.subarray(OFFSET.xmm, OFFSET.xmm + 256);
   }
   get memory(): Uint8Array {
-    return this.bytes.subarray(OFFSET.memory);
+    return this.bytes.subarray(OFFSET.memory, OFFSET.memory + WINDOW_SIZE);
+  }
+  /** All of the x87 unit. */
+  get x87(): Uint8Array {
+    return this.bytes.subarray(OFFSET.x87, OFFSET.x87 + X87_BYTES);
+  }
+  get fcw(): number {
+    return this.view.getUint16(OFFSET.x87, true);
+  }
+  set fcw(v: number) {
+    this.view.setUint16(OFFSET.x87, v, true);
+  }
+  get fsw(): number {
+    return this.view.getUint16(OFFSET.x87 + 2, true);
+  }
+  set fsw(v: number) {
+    this.view.setUint16(OFFSET.x87 + 2, v, true);
+  }
+  /** A bit for each physical register that is in use. */
+  get ftw(): number {
+    return this.view.getUint16(OFFSET.x87 + 4, true);
+  }
+  set ftw(v: number) {
+    this.view.setUint16(OFFSET.x87 + 4, v, true);
+  }
+  /** Physical register n, which MMn lies in: 10 bytes that count. */
+  st(n: number): Uint8Array {
+    return this.bytes.subarray(OFFSET.x87 + 24 + 16 * n, OFFSET.x87 + 24 + 16 * n + 10);
   }
 }

@@ -96,6 +96,9 @@ const singlesToIntegers =
     return r;
   };
 
+const truncateSingles = singlesToIntegers((_cx, v) => v128op(SIMD.f32x4_trunc, v), 'trunc32s');
+const roundSingles = singlesToIntegers((cx, v) => roundPacked(cx, v, single, roundingControl()), 'int32s');
+
 const doublesToIntegers =
   (way: ToInteger) =>
   (v: V128, cx: Context): V128 => {
@@ -191,7 +194,28 @@ const roundRows = (format: Format, packedOpcode: string, scalarOpcode: string): 
   }),
 ];
 
+// ── with MMX registers ───────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Two 32-bit integers to singles; the destination's upper half stays. */
+const cvtpi2ps = (cx: Context): void => {
+  const r = integersToSingles(source(cx, 1), cx);
+  cx.f.store64(cx.slot(0), 0, v128.extract64(r, 0));
+};
+/** The low two singles, with zeros above, which convert without a trace. */
+const lowHalf = (cx: Context, v: V128): V128 => cx.f.let(mergeLow(v, v128.zero(), 8));
+/** Two floats to 32-bit integers. */
+const toMmx = (name: string, encoding: string, convert: (v: V128, cx: Context) => V128): Row =>
+  vector(name, [encoding], (cx) => setVector(cx, 0, convert(source(cx, 1), cx)));
+
 export const sseConvert: Row[] = [
+  vector('cvtpi2ps', ['np 0f 2a Vx,Qq'], cvtpi2ps),
+  vector('cvtpi2pd', ['66 0f 2a Vx,Qq'], (cx) =>
+    setVector(cx, 0, v128op(SIMD.f64x2_convert_low_i32x4_s, source(cx, 1))),
+  ),
+  toMmx('cvttps2pi', 'np 0f 2c Pq,Wq', (v, cx) => truncateSingles(lowHalf(cx, v), cx)),
+  toMmx('cvtps2pi', 'np 0f 2d Pq,Wq', (v, cx) => roundSingles(lowHalf(cx, v), cx)),
+  toMmx('cvttpd2pi', '66 0f 2c Pq,Wx', doublesToIntegers(truncating)),
+  toMmx('cvtpd2pi', '66 0f 2d Pq,Wx', doublesToIntegers(byControl)),
   toIntegerRow('cvttss2si', '2c', single, truncating),
   toIntegerRow('cvttsd2si', '2c', double, truncating),
   toIntegerRow('cvtss2si', '2d', single, byControl),
@@ -208,16 +232,8 @@ export const sseConvert: Row[] = [
   vector('cvtdq2pd', ['f3 0f e6 Vx,Wq'], (cx) =>
     setVector(cx, 0, v128op(SIMD.f64x2_convert_low_i32x4_s, lowQuad(cx, 1))),
   ),
-  unary(
-    'cvttps2dq',
-    'f3 0f 5b',
-    singlesToIntegers((_cx, v) => v128op(SIMD.f32x4_trunc, v), 'trunc32s'),
-  ),
-  unary(
-    'cvtps2dq',
-    '66 0f 5b',
-    singlesToIntegers((cx, v) => roundPacked(cx, v, single, roundingControl()), 'int32s'),
-  ),
+  unary('cvttps2dq', 'f3 0f 5b', truncateSingles),
+  unary('cvtps2dq', '66 0f 5b', roundSingles),
   unary('cvttpd2dq', '66 0f e6', doublesToIntegers(truncating)),
   unary('cvtpd2dq', 'f2 0f e6', doublesToIntegers(byControl)),
   ...roundRows(single, '08', '0a'),

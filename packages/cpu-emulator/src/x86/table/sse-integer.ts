@@ -6,6 +6,7 @@ import {
   bitOf,
   imm,
   iota,
+  joined,
   packed,
   packedBy,
   plain,
@@ -32,12 +33,12 @@ function shifts(name: string, opcode: string, group: string, op: number, width: 
     return r;
   };
   return [
-    vector(name, [`66 0f ${opcode} Vx,Wx`], (cx) => {
+    vector(name, [`66 0f ${opcode} Vx,Wx`, `np 0f ${opcode} Pq,Qq`], (cx) => {
       const count = cx.f.let(v128.extract64(source(cx, 1), 0));
       const tooMuch = cx.f.let(i64.ge_u(count, i64.const(width)));
       setVector(cx, 0, shift(cx, cx.readVector(0), i32.wrap(count), tooMuch));
     }),
-    vector(name, [`66 0f ${group}r Ux,Ib`], (cx) => {
+    vector(name, [`66 0f ${group}r Ux,Ib`, `np 0f ${group}r Nq,Ib`], (cx) => {
       const count = cx.f.let(imm(cx));
       setVector(cx, 0, shift(cx, cx.readVector(0), count, i32.ge_u(count, i32.const(width))));
     }),
@@ -57,14 +58,15 @@ const byteShift = (name: string, group: string, left: boolean): Row =>
 function horizontal(name: string, opcode: string, size: 2 | 4, op: number): Row {
   const pick = (odd: number): number[] =>
     range(16, (i) => (Math.floor(i / size) * 2 + odd) * size + (i % size));
-  return packed(name, `66 0f 38 ${opcode}`, (a, b) =>
-    v128op(op, v128.shuffle(a, b, pick(0)), v128.shuffle(a, b, pick(1))),
-  );
+  return packed(name, `0f 38 ${opcode}`, (a, b, cx) => {
+    const [x, y] = joined(cx, a, b);
+    return v128op(op, v128.shuffle(x, y, pick(0)), v128.shuffle(x, y, pick(1)));
+  });
 }
 
 /** PSIGN: the lane, its negation or zero by the sign of the other operand's lane. */
 const sign = (name: string, opcode: string, sub: number, lessThan: number, equal: number): Row =>
-  packed(name, `66 0f 38 ${opcode}`, (a, b, cx) => {
+  packed(name, `0f 38 ${opcode}`, (a, b, cx) => {
     const negated = cx.f.let(v128op(sub, v128.zero(), a));
     const signed = select128(negated, a, v128op(lessThan, b, v128.zero()));
     return v128op(SIMD.andnot, signed, v128op(equal, b, v128.zero()));
@@ -141,28 +143,28 @@ const leastWord = (v: V128, cx: Context): V128 => {
 };
 
 export const sseInteger: Row[] = [
-  plain('paddb', '66 0f fc', SIMD.i8x16_add),
-  plain('paddw', '66 0f fd', SIMD.i16x8_add),
-  plain('paddd', '66 0f fe', SIMD.i32x4_add),
-  plain('paddq', '66 0f d4', SIMD.i64x2_add),
-  plain('psubb', '66 0f f8', SIMD.i8x16_sub),
-  plain('psubw', '66 0f f9', SIMD.i16x8_sub),
-  plain('psubd', '66 0f fa', SIMD.i32x4_sub),
-  plain('psubq', '66 0f fb', SIMD.i64x2_sub),
-  plain('paddsb', '66 0f ec', SIMD.i8x16_add_sat_s),
-  plain('paddsw', '66 0f ed', SIMD.i16x8_add_sat_s),
-  plain('paddusb', '66 0f dc', SIMD.i8x16_add_sat_u),
-  plain('paddusw', '66 0f dd', SIMD.i16x8_add_sat_u),
-  plain('psubsb', '66 0f e8', SIMD.i8x16_sub_sat_s),
-  plain('psubsw', '66 0f e9', SIMD.i16x8_sub_sat_s),
-  plain('psubusb', '66 0f d8', SIMD.i8x16_sub_sat_u),
-  plain('psubusw', '66 0f d9', SIMD.i16x8_sub_sat_u),
-  plain('pavgb', '66 0f e0', SIMD.i8x16_avgr_u),
-  plain('pavgw', '66 0f e3', SIMD.i16x8_avgr_u),
-  plain('pminub', '66 0f da', SIMD.i8x16_min_u),
-  plain('pmaxub', '66 0f de', SIMD.i8x16_max_u),
-  plain('pminsw', '66 0f ea', SIMD.i16x8_min_s),
-  plain('pmaxsw', '66 0f ee', SIMD.i16x8_max_s),
+  plain('paddb', '0f fc', SIMD.i8x16_add),
+  plain('paddw', '0f fd', SIMD.i16x8_add),
+  plain('paddd', '0f fe', SIMD.i32x4_add),
+  plain('paddq', '0f d4', SIMD.i64x2_add),
+  plain('psubb', '0f f8', SIMD.i8x16_sub),
+  plain('psubw', '0f f9', SIMD.i16x8_sub),
+  plain('psubd', '0f fa', SIMD.i32x4_sub),
+  plain('psubq', '0f fb', SIMD.i64x2_sub),
+  plain('paddsb', '0f ec', SIMD.i8x16_add_sat_s),
+  plain('paddsw', '0f ed', SIMD.i16x8_add_sat_s),
+  plain('paddusb', '0f dc', SIMD.i8x16_add_sat_u),
+  plain('paddusw', '0f dd', SIMD.i16x8_add_sat_u),
+  plain('psubsb', '0f e8', SIMD.i8x16_sub_sat_s),
+  plain('psubsw', '0f e9', SIMD.i16x8_sub_sat_s),
+  plain('psubusb', '0f d8', SIMD.i8x16_sub_sat_u),
+  plain('psubusw', '0f d9', SIMD.i16x8_sub_sat_u),
+  plain('pavgb', '0f e0', SIMD.i8x16_avgr_u),
+  plain('pavgw', '0f e3', SIMD.i16x8_avgr_u),
+  plain('pminub', '0f da', SIMD.i8x16_min_u),
+  plain('pmaxub', '0f de', SIMD.i8x16_max_u),
+  plain('pminsw', '0f ea', SIMD.i16x8_min_s),
+  plain('pmaxsw', '0f ee', SIMD.i16x8_max_s),
   plain('pminsb', '66 0f 38 38', SIMD.i8x16_min_s),
   plain('pminsd', '66 0f 38 39', SIMD.i32x4_min_s),
   plain('pminuw', '66 0f 38 3a', SIMD.i16x8_min_u),
@@ -171,23 +173,21 @@ export const sseInteger: Row[] = [
   plain('pmaxsd', '66 0f 38 3d', SIMD.i32x4_max_s),
   plain('pmaxuw', '66 0f 38 3e', SIMD.i16x8_max_u),
   plain('pmaxud', '66 0f 38 3f', SIMD.i32x4_max_u),
-  unary('pabsb', '66 0f 38 1c', (v) => v128op(SIMD.i8x16_abs, v)),
-  unary('pabsw', '66 0f 38 1d', (v) => v128op(SIMD.i16x8_abs, v)),
-  unary('pabsd', '66 0f 38 1e', (v) => v128op(SIMD.i32x4_abs, v)),
-  plain('pmullw', '66 0f d5', SIMD.i16x8_mul),
+  unary('pabsb', '0f 38 1c', (v) => v128op(SIMD.i8x16_abs, v)),
+  unary('pabsw', '0f 38 1d', (v) => v128op(SIMD.i16x8_abs, v)),
+  unary('pabsd', '0f 38 1e', (v) => v128op(SIMD.i32x4_abs, v)),
+  plain('pmullw', '0f d5', SIMD.i16x8_mul),
   plain('pmulld', '66 0f 38 40', SIMD.i32x4_mul),
-  plain('pmaddwd', '66 0f f5', SIMD.i32x4_dot_i16x8_s),
-  packed('pmulhw', '66 0f e5', high16(SIMD.i32x4_extmul_low_i16x8_s, SIMD.i32x4_extmul_high_i16x8_s)),
-  packed('pmulhuw', '66 0f e4', high16(SIMD.i32x4_extmul_low_i16x8_u, SIMD.i32x4_extmul_high_i16x8_u)),
-  packed('pmuludq', '66 0f f4', (a, b) =>
-    v128op(SIMD.i64x2_extmul_low_i32x4_u, evenDwords(a), evenDwords(b)),
-  ),
+  plain('pmaddwd', '0f f5', SIMD.i32x4_dot_i16x8_s),
+  packed('pmulhw', '0f e5', high16(SIMD.i32x4_extmul_low_i16x8_s, SIMD.i32x4_extmul_high_i16x8_s)),
+  packed('pmulhuw', '0f e4', high16(SIMD.i32x4_extmul_low_i16x8_u, SIMD.i32x4_extmul_high_i16x8_u)),
+  packed('pmuludq', '0f f4', (a, b) => v128op(SIMD.i64x2_extmul_low_i32x4_u, evenDwords(a), evenDwords(b))),
   packed('pmuldq', '66 0f 38 28', (a, b) =>
     v128op(SIMD.i64x2_extmul_low_i32x4_s, evenDwords(a), evenDwords(b)),
   ),
-  packed('pmulhrsw', '66 0f 38 0b', roundedProduct),
-  packed('pmaddubsw', '66 0f 38 04', unsignedTimesSigned),
-  packed('psadbw', '66 0f f6', sumOfDistances),
+  packed('pmulhrsw', '0f 38 0b', roundedProduct),
+  packed('pmaddubsw', '0f 38 04', unsignedTimesSigned),
+  packed('psadbw', '0f f6', sumOfDistances),
   packedBy('mpsadbw', '66 0f 3a 42', slidingDistances),
   unary('phminposuw', '66 0f 38 41', leastWord),
   horizontal('phaddw', '01', 2, SIMD.i16x8_add),

@@ -11,7 +11,7 @@ const threefold = (
   names: readonly string[],
   opcode: readonly string[],
 ) => [
-  op(names[0]!, `66 0f ${opcode[0]}`),
+  op(names[0]!, `0f ${opcode[0]}`),
   op(names[1]!, `np 0f ${opcode[1]}`),
   op(names[2]!, `66 0f ${opcode[1]}`),
 ];
@@ -34,13 +34,13 @@ export const sseLogic: Row[] = [
   ...threefold(notAnd, ['pandn', 'andnps', 'andnpd'], ['df', '55']),
   ...logic(['por', 'orps', 'orpd'], ['eb', '56'], SIMD.or),
   ...logic(['pxor', 'xorps', 'xorpd'], ['ef', '57'], SIMD.xor),
-  plain('pcmpeqb', '66 0f 74', SIMD.i8x16_eq),
-  plain('pcmpeqw', '66 0f 75', SIMD.i16x8_eq),
-  plain('pcmpeqd', '66 0f 76', SIMD.i32x4_eq),
+  plain('pcmpeqb', '0f 74', SIMD.i8x16_eq),
+  plain('pcmpeqw', '0f 75', SIMD.i16x8_eq),
+  plain('pcmpeqd', '0f 76', SIMD.i32x4_eq),
   plain('pcmpeqq', '66 0f 38 29', SIMD.i64x2_eq),
-  plain('pcmpgtb', '66 0f 64', SIMD.i8x16_gt_s),
-  plain('pcmpgtw', '66 0f 65', SIMD.i16x8_gt_s),
-  plain('pcmpgtd', '66 0f 66', SIMD.i32x4_gt_s),
+  plain('pcmpgtb', '0f 64', SIMD.i8x16_gt_s),
+  plain('pcmpgtw', '0f 65', SIMD.i16x8_gt_s),
+  plain('pcmpgtd', '0f 66', SIMD.i32x4_gt_s),
   plain('pcmpgtq', '66 0f 38 37', SIMD.i64x2_gt_s),
   vector('ptest', ['66 0f 38 17 Vx,Wx'], test),
 ];

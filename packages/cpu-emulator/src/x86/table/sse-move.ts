@@ -1,8 +1,9 @@
 import { i32, i64, v128, v128op, v128test } from '@xenolith/wasm-builder';
-import { type Row, row } from '../row.js';
+import type { Row } from '../row.js';
 import { type Context, loadSized } from '../semantics.js';
 import { REG } from '../state.js';
 import { implicitAddress } from './implicit.js';
+import { setMmx } from './mmx-state.js';
 import { SIMD } from './simd.js';
 import { lowLane, mergeLow, scalar, select128, setVector, source, vector } from './sse-common.js';
 
@@ -65,11 +66,14 @@ const duplicate = (name: string, prefix: string, opcode: string, from: readonly 
 const mask = (name: string, encoding: string, opcode: number): Row =>
   vector(name, [`${encoding} Gy,Ux`], (cx) => cx.write(0, i64.extend_u(v128test(opcode, cx.readVector(1)))));
 
-/** Writes the bytes whose mask byte has its top bit set; the whole 16 bytes must be writable first. */
+/** Writes the bytes whose mask byte has its top bit set; all 16 or 8 bytes must be writable first. */
 const maskedStore = (cx: Context): void => {
-  const host = cx.writable(implicitAddress(cx, cx.gpr(REG.rdi)), 16);
+  const host = cx.writable(implicitAddress(cx, cx.gpr(REG.rdi)), cx.mmx ? 8 : 16);
   const chosen = v128op(SIMD.i8x16_shr_s, cx.readVector(1), i32.const(7));
-  cx.f.storeV128(host, 0, select128(cx.readVector(0), v128.load(host), chosen));
+  const old = cx.mmx ? v128.load64_zero(host) : v128.load(host);
+  const mixed = select128(cx.readVector(0), old, chosen);
+  if (cx.mmx) cx.f.store64(host, 0, v128.extract64(mixed, 0));
+  else cx.f.storeV128(host, 0, mixed);
   cx.finishWrite(host);
 };
 
@@ -100,6 +104,17 @@ export const sseMove: Row[] = [
   vector('movhlps', ['np 0f 12r Vx,Ux'], (cx) => cx.f.store64(cx.slot(0), 0, i64.load(cx.slot(1), 8))),
   vector('movlhps', ['np 0f 16r Vx,Ux'], (cx) => cx.f.store64(cx.slot(0), 8, i64.load(cx.slot(1)))),
   vector('movd', ['66 0f 6e Vx,Ey'], (cx) => setLowClearHigh(cx, cx.read(1))),
+  vector('movd', ['np 0f 6e Pq,Ey'], (cx) => setMmx(cx, 0, cx.read(1))),
+  vector('movd', ['np 0f 7e Ey,Pq'], (cx) => cx.write(0, cx.f.let(loadSized(cx.sizeOf(0), cx.slot(1))))),
+  vector('movq', ['np 0f 6f Pq,Qq'], (cx) => setMmx(cx, 0, cx.read(1))),
+  vector('movq', ['np 0f 7f Qq,Pq'], (cx) => {
+    const v = cx.read(1);
+    if (cx.isMemory(0)) cx.write(0, v);
+    else setMmx(cx, 0, v);
+  }),
+  vector('movntq', ['np 0f e7 Mq,Pq'], (cx) => cx.write(0, cx.read(1))),
+  vector('movq2dq', ['f3 0f d6 Vx,Nq'], (cx) => setLowClearHigh(cx, cx.read(1))),
+  vector('movdq2q', ['f2 0f d6 Pq,Uq'], (cx) => setMmx(cx, 0, cx.f.let(i64.load(cx.slot(1))))),
   vector('movd', ['66 0f 7e Ey,Vx'], (cx) => cx.write(0, cx.f.let(loadSized(cx.sizeOf(0), cx.slot(1))))),
   vector('movq', ['f3 0f 7e Vx,Wq'], (cx) => setLowClearHigh(cx, lowLane(cx, 1, 8))),
   vector('movq', ['66 0f d6 Wq,Vx'], (cx) => {
@@ -113,7 +128,12 @@ export const sseMove: Row[] = [
   duplicate('movsldup', 'f3', '12', [0, 1, 2, 3, 0, 1, 2, 3, 8, 9, 10, 11, 8, 9, 10, 11]),
   duplicate('movshdup', 'f3', '16', [4, 5, 6, 7, 4, 5, 6, 7, 12, 13, 14, 15, 12, 13, 14, 15]),
   mask('pmovmskb', '66 0f d7', SIMD.i8x16_bitmask),
+  // The bytes above an MMX register's are zeros here.
+  vector('pmovmskb', ['np 0f d7 Gy,Nq'], (cx) =>
+    cx.write(0, i64.extend_u(v128test(SIMD.i8x16_bitmask, cx.readVector(1)))),
+  ),
   mask('movmskps', 'np 0f 50', SIMD.i32x4_bitmask),
   mask('movmskpd', '66 0f 50', SIMD.i64x2_bitmask),
-  row('maskmovdqu', ['66 0f f7 Vx,Ux'], maskedStore, { fpu: true, implicitAddress: true }),
+  vector('maskmovdqu', ['66 0f f7 Vx,Ux'], maskedStore, { implicitAddress: true }),
+  vector('maskmovq', ['np 0f f7 Pq,Nq'], maskedStore, { implicitAddress: true }),
 ];

@@ -2,11 +2,13 @@ import { type I32, i32, i64, select, type V128, v128, v128op } from '@xenolith/w
 import type { Row } from '../row.js';
 import type { Context } from '../semantics.js';
 import { xmmSlot } from '../state.js';
+import { setMmx } from './mmx-state.js';
 import { SIMD } from './simd.js';
 import {
   bitOf,
   imm,
   iota,
+  joined,
   lowLane,
   packed,
   packedBy,
@@ -19,14 +21,32 @@ import {
 import { laneMask, range } from './vectors.js';
 
 /** Lanes `a0 b0 a1 b1 …` from the low or high half. */
-function unpack(name: string, encoding: string, size: 1 | 2 | 4 | 8, high: boolean): Row {
-  const bytes = range(16, (i) => {
-    const lane = Math.floor(i / size);
-    const from = (lane >> 1) * size + (i % size) + (high ? 8 : 0);
-    return lane & 1 ? 16 + from : from;
+function unpack(name: string, encodings: readonly string[], size: 1 | 2 | 4 | 8, high: boolean): Row {
+  const bytes = (width: number): number[] =>
+    range(16, (i) => {
+      const lane = Math.floor(i / size);
+      const from = (((lane >> 1) * size + (i % size)) & 7) + (high ? width / 2 : 0);
+      return lane & 1 ? 16 + from : from;
+    });
+  return vector(name, encodings, (cx) => {
+    const b = source(cx, 1);
+    setVector(cx, 0, v128.shuffle(cx.readVector(0), b, bytes(cx.mmx ? 8 : 16)));
   });
-  return packed(name, encoding, (a, b) => v128.shuffle(a, b, bytes));
 }
+/** The low halves of MMX registers are combined with 32 bits of memory. */
+const unpackRow = (name: string, encoding: string, size: 1 | 2 | 4 | 8, high: boolean): Row =>
+  unpack(
+    name,
+    encoding.startsWith('0f')
+      ? [`66 ${encoding} Vx,Wx`, `np ${encoding} Pq,Q${high ? 'q' : 'd'}`]
+      : [`${encoding} Vx,Wx`],
+    size,
+    high,
+  );
+
+/** Lanes of both operands as narrower ones, saturated. */
+const pack = (name: string, encoding: string, op: number): Row =>
+  packed(name, encoding, (a, b, cx) => v128op(op, ...joined(cx, a, b)));
 
 /**
  * A shuffle whose lane numbers come from the immediate, two bits each from bit `shift` on: lane `lanes[i]` of the result
@@ -73,19 +93,24 @@ const shuffleDouble = (a: V128, b: V128, cx: Context): V128 => {
 };
 
 /** A set top bit clears the byte, otherwise the low four bits choose: WebAssembly's swizzle clears from 16 on. */
-const shuffleBytes = (a: V128, b: V128): V128 =>
-  v128op(SIMD.i8x16_swizzle, a, v128op(SIMD.and, b, v128op(SIMD.i8x16_splat, i32.const(0x8f))));
+const shuffleBytes = (a: V128, b: V128, cx: Context): V128 =>
+  v128op(
+    SIMD.i8x16_swizzle,
+    a,
+    v128op(SIMD.and, b, v128op(SIMD.i8x16_splat, i32.const(cx.mmx ? 0x87 : 0x8f))),
+  );
 
 /** 16 bytes of destination:source from the immediate's byte on. */
 const align = (high: V128, low: V128, cx: Context): V128 => {
   const index = cx.f.let(v128op(SIMD.i8x16_add_sat_u, iota(), v128op(SIMD.i8x16_splat, imm(cx))));
+  if (cx.mmx) return v128op(SIMD.i8x16_swizzle, joined(cx, low, high)[0], index);
   const above = v128op(SIMD.i8x16_sub, index, v128op(SIMD.i8x16_splat, i32.const(16)));
   return v128op(SIMD.or, v128op(SIMD.i8x16_swizzle, low, index), v128op(SIMD.i8x16_swizzle, high, above));
 };
 
 /** Address of the lane that the immediate names, in the register at `slot`. */
 const laneAddress = (cx: Context, slot: I32, size: number): I32 =>
-  i32.add(slot, i32.mul(i32.and(imm(cx), i32.const(16 / size - 1)), i32.const(size)));
+  i32.add(slot, i32.mul(i32.and(imm(cx), i32.const((cx.mmx ? 8 : 16) / size - 1)), i32.const(size)));
 
 type LaneSize = 1 | 2 | 4 | 8;
 const insert =
@@ -94,6 +119,7 @@ const insert =
     const bytes = size ?? (cx.sizeOf(1) as LaneSize);
     const v = cx.read(1);
     cx.f.store64(laneAddress(cx, cx.slot(0), bytes), 0, v, bytes);
+    if (cx.mmx) setMmx(cx, 0, i64.load(cx.slot(0)));
   };
 const extract =
   (size?: LaneSize) =>
@@ -137,35 +163,42 @@ const blendByRegister = (name: string, opcode: string, shift: number, width: num
   );
 
 export const sseShuffle: Row[] = [
-  unpack('punpcklbw', '66 0f 60', 1, false),
-  unpack('punpcklwd', '66 0f 61', 2, false),
-  unpack('punpckldq', '66 0f 62', 4, false),
-  unpack('punpcklqdq', '66 0f 6c', 8, false),
-  unpack('punpckhbw', '66 0f 68', 1, true),
-  unpack('punpckhwd', '66 0f 69', 2, true),
-  unpack('punpckhdq', '66 0f 6a', 4, true),
-  unpack('punpckhqdq', '66 0f 6d', 8, true),
-  unpack('unpcklps', 'np 0f 14', 4, false),
-  unpack('unpcklpd', '66 0f 14', 8, false),
-  unpack('unpckhps', 'np 0f 15', 4, true),
-  unpack('unpckhpd', '66 0f 15', 8, true),
-  plain('packsswb', '66 0f 63', SIMD.i8x16_narrow_i16x8_s),
-  plain('packuswb', '66 0f 67', SIMD.i8x16_narrow_i16x8_u),
-  plain('packssdw', '66 0f 6b', SIMD.i16x8_narrow_i32x4_s),
+  unpackRow('punpcklbw', '0f 60', 1, false),
+  unpackRow('punpcklwd', '0f 61', 2, false),
+  unpackRow('punpckldq', '0f 62', 4, false),
+  unpackRow('punpcklqdq', '66 0f 6c', 8, false),
+  unpackRow('punpckhbw', '0f 68', 1, true),
+  unpackRow('punpckhwd', '0f 69', 2, true),
+  unpackRow('punpckhdq', '0f 6a', 4, true),
+  unpackRow('punpckhqdq', '66 0f 6d', 8, true),
+  unpackRow('unpcklps', 'np 0f 14', 4, false),
+  unpackRow('unpcklpd', '66 0f 14', 8, false),
+  unpackRow('unpckhps', 'np 0f 15', 4, true),
+  unpackRow('unpckhpd', '66 0f 15', 8, true),
+  pack('packsswb', '0f 63', SIMD.i8x16_narrow_i16x8_s),
+  pack('packuswb', '0f 67', SIMD.i8x16_narrow_i16x8_u),
+  pack('packssdw', '0f 6b', SIMD.i16x8_narrow_i32x4_s),
   plain('packusdw', '66 0f 38 2b', SIMD.i16x8_narrow_i32x4_u),
   shuffle('pshufd', '66 0f 70', [0, 1, 2, 3], 4),
   shuffle('pshuflw', 'f2 0f 70', [0, 1, 2, 3], 2),
   shuffle('pshufhw', 'f3 0f 70', [4, 5, 6, 7], 2, 8),
+  vector('pshufw', ['np 0f 70 Pq,Qq,Ib'], (cx) =>
+    setVector(cx, 0, shuffleBy(cx, source(cx, 1), [0, 1, 2, 3], 2)),
+  ),
   packedBy('shufps', 'np 0f c6', shuffleSingle),
   packedBy('shufpd', '66 0f c6', shuffleDouble),
-  packed('pshufb', '66 0f 38 00', shuffleBytes),
-  packedBy('palignr', '66 0f 3a 0f', align),
+  packed('pshufb', '0f 38 00', shuffleBytes),
+  packedBy('palignr', '0f 3a 0f', align),
   // The byte comes from a 32-bit register, never from AH and the like.
   vector('pinsrb', ['66 0f 3a 20r Vx,Rd,Ib', '66 0f 3a 20 Vx,Mb,Ib'], insert(1)),
-  vector('pinsrw', ['66 0f c4 Vx,Ew,Ib'], insert(2)),
+  vector('pinsrw', ['66 0f c4 Vx,Ew,Ib', 'np 0f c4 Pq,Ew,Ib'], insert(2)),
   vector('pinsrd', ['66 0f 3a 22 Vx,Ey,Ib'], insert()),
   vector('pextrb', ['66 0f 3a 14r Rd,Vx,Ib', '66 0f 3a 14 Mb,Vx,Ib'], extract(1)),
-  vector('pextrw', ['66 0f c5 Gd,Ux,Ib', '66 0f 3a 15r Rd,Vx,Ib', '66 0f 3a 15 Mw,Vx,Ib'], extract(2)),
+  vector(
+    'pextrw',
+    ['66 0f c5 Gd,Ux,Ib', 'np 0f c5 Gd,Nq,Ib', '66 0f 3a 15r Rd,Vx,Ib', '66 0f 3a 15 Mw,Vx,Ib'],
+    extract(2),
+  ),
   vector('pextrd', ['66 0f 3a 16 Ey,Vx,Ib'], extract()),
   vector('extractps', ['66 0f 3a 17 Ed,Vx,Ib'], extract(4)),
   vector('insertps', ['66 0f 3a 21 Vx,Wd,Ib'], insertSingle),

@@ -2,6 +2,7 @@ import { i32, i64 } from '@xenolith/wasm-builder';
 import { type Row, row } from '../row.js';
 import type { Context } from '../semantics.js';
 import { gprSlot, REG, STATE } from '../state.js';
+import { enterMmx, raisePending } from './mmx-state.js';
 
 const at = (address: number) => i32.const(address);
 const word = (address: number) => i64.load16_u(at(address));
@@ -56,6 +57,12 @@ const fxrstor = (cx: Context): void => {
   for (let i = 0; i < 32; i++) f.scope(() => f.store64(at(STATE.xmm + 8 * i), 0, get(160 + 8 * i)));
 };
 
+const emms = (cx: Context): void => {
+  raisePending(cx);
+  enterMmx(cx);
+  cx.f.store16(at(STATE.ftw), 0, i32.const(0));
+};
+
 export const x87: Row[] = [
   row('fwait', ['9b'], () => {}, { fpu: true }),
   row('fninit', ['db=e3'], fninit, { fpu: true }),
@@ -79,7 +86,7 @@ export const x87: Row[] = [
   ),
   row('fnstsw', ['dd/7m Mw'], (cx) => cx.write(0, cx.f.let(word(STATE.fsw))), { fpu: true }),
   row('fnstsw', ['df=e0'], (cx) => cx.writeSlot(at(gprSlot(REG.rax)), 2, word(STATE.fsw)), { fpu: true }),
-  row('emms', ['np 0f 77'], (cx) => cx.f.store16(at(STATE.ftw), 0, i32.const(0)), { fpu: true }),
+  row('emms', ['np 0f 77'], emms, { fpu: true }),
   row('fxsave', ['np 0f ae/0m M'], fxsave, { fpu: true }),
   row('fxrstor', ['np 0f ae/1m M'], fxrstor, { fpu: true }),
 ];
