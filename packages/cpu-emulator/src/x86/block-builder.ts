@@ -170,7 +170,8 @@ export class BlockBuilder {
       ? BigInt(offset + insn.length + insn.relative)
       : insn.immediate;
     view.setBigUint64(record + RECORD.imm, BigInt.asUintN(64, imm), true);
-    view.setUint16(record + RECORD.aux, segmentOf(insn), true);
+    const aux = specs.some((o) => o.kind === 'T') ? insn.rm & 7 : segmentOf(insn);
+    view.setUint16(record + RECORD.aux, aux, true);
     return { handler, record };
   }
 

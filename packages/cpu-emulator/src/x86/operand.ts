@@ -36,15 +36,15 @@ export type OperandKind =
   /** X: the elements of a string instruction; nothing is decoded, it only gives the size */
   | 'X';
 
-/** b 1, w 2, d 4, q 8, x 16; v operand size; z operand size, at most 4; y operand size, 4 or 8; s stack size (8 in 64-bit mode). */
-export type SizeCode = 'b' | 'w' | 'd' | 'q' | 'x' | 'v' | 'z' | 'y' | '';
+/** b 1, w 2, d 4, q 8, t 10, x 16; v operand size; z operand size, at most 4; y operand size, 4 or 8; s stack size (8 in 64-bit mode). */
+export type SizeCode = 'b' | 'w' | 'd' | 'q' | 't' | 'x' | 'v' | 'z' | 'y' | '';
 
 export interface OperandSpec {
   kind: OperandKind;
   size: SizeCode;
 }
 
-const pattern = /^(sI|[EGOMRIJVWUPQNTACDSFX1])([bwdqxvzy]?)$/;
+const pattern = /^(sI|[EGOMRIJVWUPQNTACDSFX1])([bwdqtxvzy]?)$/;
 
 /** "Ev,Gv" → specs; throws on an unknown code, which is a fault of the table. */
 export function parseOperands(text: string): OperandSpec[] {
@@ -67,6 +67,8 @@ export function operandBytes(code: SizeCode, operandSize: number): number {
       return 4;
     case 'q':
       return 8;
+    case 't':
+      return 10;
     case 'x':
       return 16;
     case 'z':

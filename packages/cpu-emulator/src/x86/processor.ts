@@ -26,6 +26,7 @@ import { BlockBuilder } from './block-builder.js';
 import { decode, type Instruction, MAX_LENGTH, RIP_BASE } from './decode.js';
 import { disassemble } from './disassemble.js';
 import { executeSse } from './float/sse.js';
+import { executeX87, fullTags } from './float/x87.js';
 import { interpreterBytes } from './interpreter-bytes.js';
 import { x86Instances } from './numbering.js';
 import { type OperandSource, privilegedInstruction } from './privileged.js';
@@ -86,6 +87,8 @@ export class X86Processor implements Processor {
         decode: (address: number, rip: bigint) => this.#decode(address >>> 0, rip),
         sse: (operation: number, lanes: number, argument: number) =>
           executeSse(machine, operation, lanes, argument),
+        x87: (operation: number, i: number) => executeX87(machine, operation, i),
+        x87Tags: () => fullTags(machine),
       },
     });
     this.#exports = instance.exports as unknown as InterpreterExports;

@@ -13,6 +13,7 @@ import type { Site } from '../core/handler.js';
 import { ENGINE, FAULT, RECORD, RECORD_SIZE } from '../core/record.js';
 import { Flags, type Size, zeroExtend } from './flags.js';
 import { sseOperation } from './float/sse.js';
+import { x87Operation } from './float/x87.js';
 import type { X86Functions } from './functions.js';
 import { FLAG, FLOAT, gprSlot, REG, STATE } from './state.js';
 
@@ -65,7 +66,7 @@ export class Context {
   readonly near: boolean;
   readonly stack: 8 | 4 | 2;
   readonly places: readonly Place[];
-  readonly #float: X86Functions['float'];
+  readonly #functions: X86Functions;
 
   constructor(settings: ContextSettings) {
     this.site = settings.site;
@@ -73,7 +74,7 @@ export class Context {
     this.mmu = settings.site.mmu;
     this.size = settings.size;
     this.flags = new Flags(settings.site, settings.functions.flags);
-    this.#float = settings.functions.float;
+    this.#functions = settings.functions;
     this.cc = settings.cc ?? 0;
     this.rep = settings.rep;
     this.near = settings.near ?? false;
@@ -308,13 +309,27 @@ export class Context {
    * it raises an exception that is not masked.
    */
   float(name: string, a: V128, b: V128, lanes: number, argument: I32 = i32.const(0)): V128 {
-    return this.#checked(callExpr<'v128'>(this.#float.of(name), [a, b, i32.const(lanes), argument]));
+    return this.#checked(
+      callExpr<'v128'>(this.#functions.float.of(name), [a, b, i32.const(lanes), argument]),
+    );
   }
 
   /** The same for operations whose common case the row computes itself. */
   slowFloat(name: string, a: V128, b: V128, lanes: number, argument: I32 = i32.const(0)): V128 {
     const operation = i32.const(sseOperation(name));
-    return this.#checked(callExpr<'v128'>(this.#float.slow, [a, b, operation, i32.const(lanes), argument]));
+    return this.#checked(
+      callExpr<'v128'>(this.#functions.float.slow, [a, b, operation, i32.const(lanes), argument]),
+    );
+  }
+
+  /** Carries out an operation of the x87 unit; 1 when `FLOAT.result` is to be stored. `i` is the register ST(i) that it names. */
+  x87(name: string, i: I32 = i32.const(0)): I32 {
+    return this.f.let(callExpr<'i32'>(this.#functions.x87, [i32.const(x87Operation(name)), i]));
+  }
+
+  /** The x87 tag word with two bits a register. */
+  x87Tags(): I32 {
+    return this.f.let(callExpr<'i32'>(this.#functions.x87Tags, []));
   }
 
   #checked(call: V128): V128 {

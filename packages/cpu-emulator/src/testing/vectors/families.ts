@@ -5,6 +5,7 @@ import { FLOATING, mxcsrInputsOf } from './mxcsr-inputs.js';
 import { programs } from './sequences.js';
 import type { VectorState } from './state.js';
 import { undefinedFlags, undefinedResult } from './undefined-flags.js';
+import { TRANSCENDENTAL } from './x87-inputs.js';
 
 /** An input, and what of its result is not compared. */
 export interface Vector {
@@ -22,7 +23,10 @@ export interface VectorSet {
   /** Names the set in the fixture. */
   key: string;
   vectors(): Vector[];
-  /** Single-precision lanes need only be within the architecture's error bound of RCPPS and its like. */
+  /**
+   * What is an approximation on every processor: single-precision lanes within the architecture's error bound of RCPPS and its
+   * like, x87 registers within one unit in the last place.
+   */
   approximate: boolean;
 }
 
@@ -44,7 +48,7 @@ function setOf(form: Form, count: number, inputs = inputsOf): VectorSet {
         openFlags: undefinedFlags(form, before),
         openResult: undefinedResult(form, before),
       })),
-    approximate: APPROXIMATE.includes(name),
+    approximate: APPROXIMATE.includes(name) || TRANSCENDENTAL.test(name),
   };
 }
 
@@ -58,6 +62,8 @@ const isSse = ({ row, encoding }: EncodedRow): boolean =>
   (encoding.operands.some((o) => 'VWU'.includes(o.kind)) || row.name.endsWith('mxcsr'));
 /** What depends on MXCSR. */
 const isFloating = (r: EncodedRow): boolean => isSse(r) && FLOATING.test(r.row.name);
+const isX87Row = ({ encoding: { map, opcode } }: EncodedRow): boolean =>
+  map === 0 && (opcode === 0x9b || (opcode >= 0xd8 && opcode <= 0xdf));
 const isInteger = ({ row }: EncodedRow): boolean => row.options.fpu !== true;
 
 const integerCount = (form: Form): number => (form.encoded.row.options.cc ? 8 : form.rep ? 16 : 32);
@@ -78,6 +84,7 @@ export const FAMILIES: readonly Family[] = [
   { name: 'sse', sets: () => formsOf(isSse).map((form) => setOf(form, sseCount(form))) },
   { name: 'mxcsr', sets: () => formsOf(isFloating).map((form) => setOf(form, 128, mxcsrInputsOf)) },
   { name: 'mmx', sets: () => formsOf(isMmx).map((form) => setOf(form, 32)) },
+  { name: 'x87', sets: () => formsOf(isX87Row).map((form) => setOf(form, 64)) },
   {
     name: 'compat',
     sets: () => formsOf((r) => isInteger(r) || isSse(r), 32).map((form) => setOf(form, compatCount(form))),

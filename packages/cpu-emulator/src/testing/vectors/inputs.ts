@@ -4,6 +4,7 @@ import { floatBits } from './floats.js';
 import type { Form } from './forms.js';
 import { Random } from './random.js';
 import { CODE_PAGES, GS_BASE, STACK, TAIL, TAIL_SIZE, VectorState, WINDOW, WINDOW_SIZE } from './state.js';
+import { isX87, x87State } from './x87-inputs.js';
 
 /** Arithmetic flags and DF. */
 const FLAGS = 0xcd5;
@@ -58,6 +59,7 @@ function input(form: Form, random: Random): VectorState {
     putMemory(s, address.target + 8, random.interesting(), 8);
   }
   prepare(form, random, s, choices, encoding.opcode);
+  if (isX87(form)) x87State(form, random, s, address?.target);
   if (address) pointTo(s, address, choices, random);
   if (encoding.operands.some((o) => o.kind === 'J')) {
     choices.relative = random.oneIn(2) ? 20 + random.below(100) : -40 - random.below(80);

@@ -30,6 +30,12 @@ function nearly(a: Uint8Array, b: Uint8Array, at: number): boolean {
   });
 }
 
+/** Two 80-bit values at most one unit in the last place apart: as integers they differ by one. */
+function withinOne(a: Uint8Array, b: Uint8Array): boolean {
+  const [x, y] = [a, b].map((v) => BigInt(`0x${reversed(v)}`)) as [bigint, bigint];
+  return x - y <= 1n && y - x <= 1n;
+}
+
 /** Fills the code pages with INT3, as the harness does. */
 export function prepareMachine(m: FlatMachine): void {
   m.write(CODE_PAGES, new Uint8Array(CODE_SIZE).fill(0xcc));
@@ -128,10 +134,13 @@ export function difference(
     say(`xmm${i}`, part(before), part(expected), part(actual));
   }
   number('fcw', (s) => s.fcw);
-  number('fsw', (s) => s.fsw & ~openStatus);
+  // Whether a result was rounded up depends on its last bit.
+  const open = set.approximate ? openStatus | 0x200 : openStatus;
+  number('fsw', (s) => s.fsw & ~open);
   number('ftw', (s) => s.ftw);
   for (let i = 0; i < 8; i++) {
     const part = (s: VectorState): string => reversed(s.st(i));
+    if (set.approximate && withinOne(expected.st(i), actual.st(i))) continue;
     say(`r${i} of the x87 unit`, part(before), part(expected), part(actual));
   }
   for (let i = 0; i < WINDOW_SIZE && !openResult; i += 8) {

@@ -77,6 +77,10 @@ export function round(env: Environment, v: FloatNumber, to: Precision, scale = 0
   };
   if (top > to.greatest) {
     if (!masked(EXCEPTION.overflow)) {
+      if (scale && top - scale > to.greatest) {
+        note(EXCEPTION.overflow | EXCEPTION.inexact, true);
+        return infinite(negative);
+      }
       note(EXCEPTION.overflow | (wide.inexact ? EXCEPTION.inexact : 0), wide.up);
       return finite(negative, wide.integer, place - scale);
     }
@@ -88,6 +92,7 @@ export function round(env: Environment, v: FloatNumber, to: Precision, scale = 0
   if (top < to.least) {
     if (!masked(EXCEPTION.underflow)) {
       note(EXCEPTION.underflow | (wide.inexact ? EXCEPTION.inexact : 0), wide.up);
+      if (scale && top + scale < to.least) env.flags |= EXCEPTION.inexact;
       return finite(negative, wide.integer, place + scale);
     }
     if (env.flushToZero) {
