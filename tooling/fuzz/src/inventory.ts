@@ -1,6 +1,6 @@
 import type { Host } from '@xenolith/host';
 
-/** What must be the same before a domain is made and after it has gone. */
+/** What must be the same before domains are made and after they have gone. */
 export function inventory({ hypervisor, domains, xenstore }: Host): Record<string, number> {
   const count = (path: string): number =>
     xenstore.local
@@ -16,7 +16,8 @@ export function inventory({ hypervisor, domains, xenstore }: Host): Record<strin
 
 export function compare(before: Record<string, number>, after: Record<string, number>): void {
   for (const [what, count] of Object.entries(before)) {
-    if (after[what] !== count) throw new Error(`${what}: ${count} before the guest, ${after[what]} after it`);
+    if (after[what] !== count)
+      throw new Error(`${what}: ${count} before guests ran, ${after[what]} after them`);
   }
 }
 

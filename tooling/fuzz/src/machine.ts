@@ -39,6 +39,7 @@ export class Machine {
   private onTurn = () => {};
   private said = '';
   private bystanderMemory = 0;
+  private baseline: Record<string, number> = {};
   private lastDomid: number;
 
   private constructor(
@@ -80,6 +81,7 @@ export class Machine {
     self.machine = machine;
     bystander.unpause();
     await machine.serve('');
+    machine.baseline = inventory(host);
     return machine;
   }
 
@@ -88,14 +90,13 @@ export class Machine {
     const { host, trace } = this;
     const guests: FuzzedGuest[] = [];
     try {
-      const before = inventory(host);
       for (const program of programs) guests.push(this.start(program, guests.length, programs.length));
       await this.watch(guests);
       host.hypervisor.checks?.everything();
       const ends = guests.map(({ end }) => end);
       for (const { domain } of guests) domain.destroy();
       host.hypervisor.checks?.everything();
-      compare(before, inventory(host));
+      compare(this.baseline, inventory(host));
       if (digest(host, this.bystander.domain?.p2m ?? []) !== this.bystanderMemory)
         throw new Error('The memory of the bystander has changed.');
       await this.serve('xenstore\r');
