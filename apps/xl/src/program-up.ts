@@ -76,6 +76,8 @@ export function addUpCommands(program: Command, onStatus: (status: number) => vo
     });
   }
 
+  addBlockCommands(program, onStatus);
+
   const vcpuSet = program
     .command('vcpu-set')
     .summary('ask a guest to have so many vCPUs online')
@@ -85,4 +87,43 @@ export function addUpCommands(program: Command, onStatus: (status: number) => vo
     const { vcpuSetCommand } = await import('./commands/control.js');
     onStatus(await vcpuSetCommand(domain, count, options));
   });
+}
+
+/** Commands about the disks of a guest in a running host. */
+function addBlockCommands(program: Command, onStatus: (status: number) => void): void {
+  const block = (name: string, summary: string): Command =>
+    addHostChoice(program.command(name).summary(summary).argument('<domain>', 'its name or number'));
+
+  block('block-list', 'list the disks of a guest')
+    .option('--json', 'as JSON')
+    .action(async (domain: string, options) => {
+      const { blockListCommand } = await import('./commands/block.js');
+      onStatus(await blockListCommand(domain, options));
+    });
+  block('block-attach', 'plug a disk into a running guest')
+    .argument('<disk>', 'as in xl.cfg: /path/to/image,raw,xvdb,rw')
+    .action(async (domain: string, disk: string, options) => {
+      const { blockAttachCommand } = await import('./commands/block.js');
+      onStatus(await blockAttachCommand(domain, disk, options));
+    });
+  block('block-detach', 'unplug a disk of a running guest')
+    .argument('<vdev>', 'name of the disk in the guest, such as xvdb')
+    .option('-f, --force', 'even if the guest does not let go of it')
+    .action(async (domain: string, vdev: string, options) => {
+      const { blockDetachCommand } = await import('./commands/block.js');
+      onStatus(await blockDetachCommand(domain, vdev, options));
+    });
+  block('cd-insert', 'put a medium into a drive of a running guest')
+    .argument('<vdev>', 'name of the drive in the guest')
+    .argument('<image>', 'a file, or an address to read it from')
+    .action(async (domain: string, vdev: string, image: string, options) => {
+      const { mediumCommand } = await import('./commands/block.js');
+      onStatus(await mediumCommand(domain, vdev, image, options));
+    });
+  block('cd-eject', 'take the medium out of a drive of a running guest')
+    .argument('<vdev>', 'name of the drive in the guest')
+    .action(async (domain: string, vdev: string, options) => {
+      const { mediumCommand } = await import('./commands/block.js');
+      onStatus(await mediumCommand(domain, vdev, '', options));
+    });
 }

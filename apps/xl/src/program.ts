@@ -38,6 +38,11 @@ function addRunOptions(command: Command, memory: number): Command {
         .choices(['restart', 'destroy'])
         .default('restart'),
     )
+    .option(
+      '-d, --disk <disk>',
+      'a disk, as in xl.cfg: "image.raw,raw,xvda,rw"; may be given again',
+      (text: string, before: string[] = []) => [...before, text],
+    )
     .option('--allow-console-io', 'let the guest print with CONSOLEIO_write, as a debug build of Xen does');
   return addHostOptions(command);
 }

@@ -1,8 +1,9 @@
 import { fstatSync, readFileSync } from 'node:fs';
-import { createHost, type DomainConfig, type DomainResult, type Host } from '@xenolith/host';
+import { createHost, type DomainConfig, type DomainResult, type Host, parseDiskSpec } from '@xenolith/host';
 import type { LogLevel, TraceClass } from '@xenolith/host-interface';
 import type { ClockMode, SchedulerName } from '@xenolith/hypervisor-core';
 import { crashText } from './crash-text.js';
+import { openDisks } from './disks.js';
 import { nodeEventLoop } from './event-loop.js';
 import { ExitStatus, statusOf } from './exit-status.js';
 import { logger, tracer } from './host-output.js';
@@ -30,6 +31,7 @@ export interface RunOptions extends HostCommandOptions {
   weight?: number;
   cap?: number;
   onReboot: 'restart' | 'destroy';
+  disk?: string[];
   allowConsoleIo?: boolean;
 }
 
@@ -48,6 +50,7 @@ export async function runGuest(input: GuestInput, options: RunOptions): Promise<
     status ??= reason;
     stop.abort();
   };
+  const disks = await openDisks((options.disk ?? []).map(parseDiskSpec), undefined, '.');
   let host: Host | undefined;
   const { script, ...image } = input;
   const terminal = new Terminal({
@@ -74,6 +77,7 @@ export async function runGuest(input: GuestInput, options: RunOptions): Promise<
   });
   const guest = host.createDomain({
     ...image,
+    disks,
     name: options.name,
     memoryMiB: options.memory,
     vcpus: options.vcpus,

@@ -14,7 +14,10 @@ export { SHUTDOWN_ACTIONS, type ShutdownAction } from './shutdown-action.js';
 export { type ExitName, Statistics } from './statistics.js';
 export { XenstoreService } from './xenstore-service.js';
 export {
+  type DiskFormat,
+  type DiskSpec,
   type Position,
+  parseDiskSpec,
   parseXlConfig,
   parseXlSyntax,
   type XlConfig,

@@ -9,7 +9,8 @@ import { Terminal } from '../terminal.js';
 
 /** Commands to a running host, from another shell. */
 
-async function ask(choice: HostChoice, request: ControlRequest): Promise<unknown> {
+/** One request and its answer. @throws BadInputError */
+export async function ask(choice: HostChoice, request: ControlRequest): Promise<unknown> {
   const client = await ControlClient.connect(choice);
   try {
     return await client.request(request);

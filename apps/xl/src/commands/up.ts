@@ -27,7 +27,8 @@ const LEAST_MEMORY_MIB = 512;
 /** `xenolith up GUEST.cfg…`: one host with several guests, until all have ended. */
 export async function upCommand(paths: readonly string[], options: UpCommandOptions): Promise<number> {
   const files = new GuestFiles();
-  const read = paths.map((path) => files.read(path));
+  const read = [];
+  for (const path of paths) read.push(await files.read(path));
   const needed = read.reduce((sum, { config }) => sum + config.memoryMiB, 0);
   const consoles = options.consoleDir === undefined ? undefined : new ConsoleFiles(options.consoleDir);
   const interactive = process.stdin.isTTY === true && process.stdout.isTTY === true;

@@ -9,7 +9,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { GuestFiles } from '../up/guest-file.js';
 import { Guests } from '../up/guests.js';
 import { ControlClient } from './client.js';
-import { MAX_LINE } from './protocol.js';
+import type { DiskInfo } from './disk-info.js';
+import { type ControlRequest, MAX_LINE } from './protocol.js';
 import { ControlServer } from './server.js';
 import { knownHosts, socketDirectory, socketOf } from './sockets.js';
 
@@ -37,14 +38,14 @@ afterEach(() => {
 });
 
 const config = (name: string) => `name = "${name}"; kernel = "demo.elf"; memory = 8; maxvcpus = 2`;
-const create = (name: string) =>
-  guests.create(new GuestFiles().parse(config(name), `${name}.cfg`, directory).config);
+const create = async (name: string) =>
+  guests.create((await new GuestFiles().parse(config(name), `${name}.cfg`, directory)).config);
 const open = (place = {}) => ControlServer.open(guests, new GuestFiles(), place);
 
 describe('a host on its control socket', () => {
   it('lists, pauses, creates and destroys', async () => {
     const server = await open();
-    const [web] = [create('web'), create('db')];
+    const [web] = [await create('web'), await create('db')];
     const client = await ControlClient.connect({});
     const list = async () => (await client.request({ do: 'list' })) as DomainInfo[];
     expect((await list()).map(({ name, paused }) => [name, paused])).toEqual([
@@ -88,9 +89,39 @@ describe('a host on its control socket', () => {
     expect(knownHosts()).toEqual([]);
   });
 
+  it('lists, attaches and detaches disks, and changes media', async () => {
+    const server = await open();
+    await create('web');
+    writeFileSync(join(directory, 'a.img'), new Uint8Array(1 << 20));
+    const client = await ControlClient.connect({});
+    const block = (request: object) => client.request({ domain: 'web', ...request } as ControlRequest);
+    const list = async () => (await block({ do: 'block-list' })) as DiskInfo[];
+    await block({ do: 'block-attach', disk: 'a.img,raw,xvdb,rw', directory });
+    await block({ do: 'block-attach', disk: 'vdev=hdc,cdrom', directory });
+    expect(await list()).toEqual([
+      { vdev: 'xvdb', id: 51728, target: 'a.img', readonly: false, size: 1 << 20, state: 'initialising' },
+      { vdev: 'hdc', id: 5632, target: '', readonly: true, state: 'initialising' },
+    ]);
+    await block({ do: 'cd-insert', vdev: 'hdc', target: 'a.img', directory });
+    expect((await list())[1]).toMatchObject({ target: 'a.img', size: 1 << 20 });
+    await block({ do: 'cd-insert', vdev: 'hdc', target: '', directory });
+    await block({ do: 'block-detach', vdev: 'xvdb', force: true });
+    expect((await list()).map(({ vdev, size }) => [vdev, size])).toEqual([['hdc', undefined]]);
+    for (const [disk, problem] of [
+      ['none.img,raw,xvdb', 'none.img cannot be opened'],
+      ['a.img,qcow,xvdb', 'images of the format qcow'],
+      ['a.img,raw,hdc', 'has a disk hdc already'],
+      ['a.img,raw,xvdb,rw,backend=store', 'no domain "store"'],
+    ]) {
+      await expect(block({ do: 'block-attach', disk, directory })).rejects.toThrow(problem);
+    }
+    client.close();
+    server.close();
+  });
+
   it('lets another shell type, and shows what was printed before', async () => {
     const server = await open({ hostName: 'mine' });
-    const guest = create('web');
+    const guest = await create('web');
     const run = host.run();
     while (!guest.console.recent.bytes.length) await new Promise((resolve) => setTimeout(resolve, 10));
     const client = await ControlClient.connect({ host: 'mine' });
@@ -113,7 +144,7 @@ describe('a host on its control socket', () => {
 
   it('survives who sends nonsense, too much, or reads nothing', async () => {
     const server = await open({ socket: join(directory, 's') });
-    const guest = create('web');
+    const guest = await create('web');
     const raw = () => connect(join(directory, 's'));
     const answer = await new Promise<string>((resolve) => {
       const socket = raw();

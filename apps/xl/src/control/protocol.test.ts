@@ -10,6 +10,10 @@ describe('requests', () => {
     { do: 'console', domain: '3' },
     { do: 'vcpu-set', domain: 'web', count: 2 },
     { do: 'create', text: 'name = "x"', file: 'x.cfg', directory: '/', paused: true },
+    { do: 'block-list', domain: 'web' },
+    { do: 'block-attach', domain: 'web', disk: 'a.img,raw,xvdb', directory: '/' },
+    { do: 'block-detach', domain: 'web', vdev: 'xvdb', force: false },
+    { do: 'cd-insert', domain: 'web', vdev: 'hdc', target: '', directory: '/' },
     { do: 'input', data: 'AA==' },
   ])('are read: %j', (request) => {
     expect(parseRequest(JSON.stringify({ ...request, more: 1 }))).toEqual(request);

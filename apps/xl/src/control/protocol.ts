@@ -8,6 +8,23 @@ export type ControlRequest =
   | { readonly do: 'list' }
   | { readonly do: DomainOperation; readonly domain: string }
   | { readonly do: 'vcpu-set'; readonly domain: string; readonly count: number }
+  | { readonly do: 'block-list'; readonly domain: string }
+  /** A disk as xl-disk-configuration(5) writes it; a relative path in it begins at `directory`. */
+  | {
+      readonly do: 'block-attach';
+      readonly domain: string;
+      readonly disk: string;
+      readonly directory: string;
+    }
+  | { readonly do: 'block-detach'; readonly domain: string; readonly vdev: string; readonly force: boolean }
+  /** Another medium for a drive; an empty target: none. */
+  | {
+      readonly do: 'cd-insert';
+      readonly domain: string;
+      readonly vdev: string;
+      readonly target: string;
+      readonly directory: string;
+    }
   /** A configuration file's text; relative paths in it begin at `directory`. */
   | {
       readonly do: 'create';
@@ -53,6 +70,18 @@ export function parseRequest(line: string): ControlRequest {
       if (typeof count !== 'number') throw new BadInputError('"count" should be a number.');
       return { do: 'vcpu-set', domain: text('domain'), count };
     }
+    case 'block-list':
+      return { do: 'block-list', domain: text('domain') };
+    case 'block-attach':
+      return { do: 'block-attach', domain: text('domain'), disk: text('disk'), directory: text('directory') };
+    case 'block-detach':
+      return { do: 'block-detach', domain: text('domain'), vdev: text('vdev'), force: fields.force === true };
+    case 'cd-insert':
+      return {
+        do: 'cd-insert',
+        ...{ domain: text('domain'), vdev: text('vdev') },
+        ...{ target: text('target'), directory: text('directory') },
+      };
     case 'create':
       return {
         do: 'create',

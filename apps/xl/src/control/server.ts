@@ -1,8 +1,11 @@
 import { unlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { parseDiskSpec } from '@xenolith/host';
 import { BadInputError } from '@xenolith/host-interface';
+import { closeDisks, openDisk, openMedium } from '../disks.js';
 import type { GuestFiles } from '../up/guest-file.js';
 import type { Guests } from '../up/guests.js';
+import { diskInfos } from './disk-info.js';
 import { readLines, writeLine } from './lines.js';
 import { type ControlRequest, MAX_LINE, parseRequest } from './protocol.js';
 import { checkPath, listenOn, socketOf } from './sockets.js';
@@ -93,6 +96,7 @@ export class ControlServer {
 class Session {
   private domain: { sendConsole(bytes: Uint8Array): number } | undefined;
   private unfollow = (): void => {};
+  private last: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly socket: Socket,
@@ -104,9 +108,14 @@ class Session {
     this.unfollow();
   }
 
+  /** Requests are answered in their order. */
   line(line: string): void {
+    this.last = this.last.then(() => this.serve(line));
+  }
+
+  private async serve(line: string): Promise<void> {
     try {
-      const answer = this.answer(parseRequest(line));
+      const answer = await this.answer(parseRequest(line));
       if (answer !== undefined) writeLine(this.socket, { ok: answer });
     } catch (error) {
       // A fault of ours must not end the host, but whoever asked hears of it.
@@ -115,7 +124,7 @@ class Session {
     }
   }
 
-  private answer(request: ControlRequest): unknown {
+  private async answer(request: ControlRequest): Promise<unknown> {
     const { guests } = this;
     switch (request.do) {
       case 'list':
@@ -133,9 +142,41 @@ class Session {
         guests.domain(request.domain).setVcpus(request.count);
         return {};
       case 'create': {
-        const { config, warnings } = this.files.parse(request.text, request.file, request.directory);
-        const { domain } = guests.create(config, { paused: request.paused });
-        return { domid: domain.domid, name: domain.name, warnings };
+        const { config, warnings } = await this.files.parse(
+          request.text,
+          request.file,
+          request.directory,
+          guests.host,
+        );
+        try {
+          const { domain } = guests.create(config, { paused: request.paused });
+          return { domid: domain.domid, name: domain.name, warnings };
+        } catch (error) {
+          await closeDisks(config.disks);
+          throw error;
+        }
+      }
+      case 'block-list':
+        return diskInfos(guests.domain(request.domain), guests.host);
+      case 'block-attach': {
+        const disk = await openDisk(parseDiskSpec(request.disk), guests.host, request.directory);
+        try {
+          guests.domain(request.domain).disks.attach(disk);
+        } catch (error) {
+          await closeDisks([disk]);
+          throw error;
+        }
+        return {};
+      }
+      case 'block-detach':
+        await guests.domain(request.domain).disks.detach(request.vdev, { force: request.force });
+        return {};
+      case 'cd-insert': {
+        const { target, vdev, directory } = request;
+        const { disks } = guests.domain(request.domain);
+        const medium = target === '' ? undefined : await openMedium(target, vdev, directory);
+        disks.changeMedium(vdev, medium, target);
+        return {};
       }
       case 'console':
         return this.openConsole(request.domain);

@@ -1,6 +1,7 @@
 import { isAbsolute, join } from 'node:path';
-import { type DomainConfig, loadKernel, parseXlConfig, type XlConfig } from '@xenolith/host';
+import { type DomainConfig, type Host, loadKernel, parseXlConfig, type XlConfig } from '@xenolith/host';
 import { BadInputError } from '@xenolith/host-interface';
+import { openDisks } from '../disks.js';
 import { readInput } from '../files.js';
 import { cacheDirectory, fileKernelCache } from '../kernel-cache.js';
 
@@ -15,18 +16,23 @@ export class GuestFiles {
   private readonly kernels = new Map<string, DomainConfig['kernel']>();
 
   /** @throws BadInputError */
-  read(path: string): GuestFile {
+  async read(path: string): Promise<GuestFile> {
     return this.parse(new TextDecoder().decode(readInput(path, 'configuration')), path, process.cwd());
   }
 
-  /** @param directory where relative paths in the text begin @throws BadInputError */
-  parse(text: string, file: string, directory: string): GuestFile {
+  /**
+   * @param directory where relative paths in the text begin
+   * @param host where the guest will live, if it runs already: for devices of other domains
+   * @throws BadInputError
+   */
+  async parse(text: string, file: string, directory: string, host?: Host): Promise<GuestFile> {
     const xl = parseXlConfig(text, file);
     const path = (named: string): string => (isAbsolute(named) ? named : join(directory, named));
     try {
       const ramdisk = xl.ramdisk === undefined ? undefined : readInput(path(xl.ramdisk), 'ramdisk');
       const config = { ...settings(xl), kernel: this.kernel(path(xl.kernel)), kernelPath: xl.kernel };
       if (ramdisk) Object.assign(config, { ramdisk, ramdiskPath: xl.ramdisk });
+      if (xl.disks.length > 0) Object.assign(config, { disks: await openDisks(xl.disks, host, directory) });
       return { config, warnings: xl.warnings };
     } catch (error) {
       if (!(error instanceof BadInputError)) throw error;

@@ -1,3 +1,4 @@
+export { type DiskFormat, type DiskSpec, parseDiskSpec } from './disk-spec.js';
 export type { Position } from './scanner.js';
 export { parseXlSyntax, type XlSetting, type XlValue } from './syntax.js';
 export { parseXlConfig, type XlConfig } from './xl-config.js';

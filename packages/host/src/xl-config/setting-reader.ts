@@ -72,6 +72,22 @@ export class SettingReader {
     return undefined;
   }
 
+  /** The strings of a list, each with what is said of it. */
+  texts(key: string): string[] {
+    this.known.add(key);
+    const value = this.settings.get(key)?.value;
+    if (value === undefined || isNothing(value)) return [];
+    if (value.kind === 'string') {
+      this.problem(key, 'it should be a list of strings');
+      return [];
+    }
+    return value.items.flatMap((item) => {
+      if (item.kind === 'string') return [item.text];
+      this.problem(key, 'it should be a list of strings, without lists in it');
+      return [];
+    });
+  }
+
   choice<T extends string>(key: string, choices: readonly T[]): T | undefined {
     const text = this.text(key);
     const choice = choices.find((name) => name === text);

@@ -19,6 +19,7 @@ describe('an xl.cfg', () => {
   it('has the defaults of xl', () => {
     expect(read('')).toEqual({
       name: 'n',
+      disks: [],
       kernel: 'k',
       memoryMiB: 32,
       maxMemoryMiB: 32,
@@ -93,7 +94,7 @@ disk = [] ; vif = [ ] ; e820_host = 0 ; bootloader = ""`),
     ['quite_another_thing = 1', 'x.cfg:3:1: there is no setting "quite_another_thing".'],
     ['type = "hvm"', 'x.cfg:3:8: "type": "hvm" guests are not there: only "pv" is.'],
     ['builder = "hvm"', 'x.cfg:3:11: "builder": "hvm" guests are not there: only "generic", a PV guest, is.'],
-    ['disk = [ "a.img,raw,xvda,w" ]', 'x.cfg:3:1: "disk" cannot be had: there are no disks yet.'],
+    ['disk = [ "a.img,raw" ]', 'x.cfg:3:8: "disk": The disk "a.img,raw" cannot be had: it has no vdev'],
     ['vif = [ "" ]', 'x.cfg:3:1: "vif" cannot be had: there is no network yet.'],
     ['  e820_host = 1', 'x.cfg:3:3: "e820_host" cannot be had: there is no memory map of a host to show.'],
     ['memory = "much"', 'x.cfg:3:10: "memory": it should be a number, at least 1, not "much".'],

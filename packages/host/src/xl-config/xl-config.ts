@@ -1,5 +1,6 @@
 import { BadInputError } from '@xenolith/host-interface';
 import { SHUTDOWN_ACTIONS, type ShutdownAction } from '../shutdown-action.js';
+import { type DiskSpec, parseDiskSpec } from './disk-spec.js';
 import { IGNORED, REFUSED } from './keys.js';
 import { SettingReader } from './setting-reader.js';
 import { parseXlSyntax } from './syntax.js';
@@ -32,6 +33,7 @@ export interface XlConfig {
   maxGrantFrames?: number;
   maxMaptrackFrames?: number;
   maxGrantVersion?: number;
+  disks: readonly DiskSpec[];
   /** Lines about settings that are not followed, with their places; nothing that the guest could notice. */
   warnings: readonly string[];
 }
@@ -81,6 +83,7 @@ export function parseXlConfig(text: string, file: string): XlConfig {
     maxGrantFrames: reader.number('max_grant_frames', 1, 0x7fff_ffff),
     maxMaptrackFrames: reader.number('max_maptrack_frames', 0, 0x7fff_ffff),
     maxGrantVersion: reader.number('max_grant_version', 1, 2),
+    disks: disks(reader),
   };
   reader.required('name', 'every domain has one');
   reader.required('kernel', 'it is the file to boot');
@@ -97,6 +100,18 @@ function checkType(reader: SettingReader): void {
   const builder = reader.text('builder');
   if (builder !== undefined && builder !== 'generic')
     reader.problem('builder', `"${builder}" guests are not there: only "generic", a PV guest, is`);
+}
+
+function disks(reader: SettingReader): DiskSpec[] {
+  return reader.texts('disk').flatMap((text) => {
+    try {
+      return [parseDiskSpec(text)];
+    } catch (error) {
+      if (!(error instanceof BadInputError)) throw error;
+      reader.problem('disk', error.message);
+      return [];
+    }
+  });
 }
 
 /** As xl puts it together (`parse_cmdline` of xl_parse.c). */
