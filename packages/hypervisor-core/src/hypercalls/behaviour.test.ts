@@ -1,3 +1,4 @@
+import type { TraceEvent } from '@xenolith/host-interface';
 import * as abi from '@xenolith/xen-abi';
 import { describe, expect, it } from 'vitest';
 import { GPR } from '../arch/x86.js';
@@ -211,5 +212,28 @@ describe('a second vCPU', () => {
     expect(new Set(seen)).toEqual(new Set([0x40_1000n, 0x40_3000n]));
     expect(seen[0]).toBe(seen[2]);
     expect(domain.vcpus[1]!.retired).toBeGreaterThan(0);
+  });
+});
+
+describe('a trace of hypercalls', () => {
+  it('shows names and the numbers in a structure instead of a pointer to it', () => {
+    const events: TraceEvent[] = [];
+    const host = testHost({
+      trace: { wants: (kind) => kind === 'hypercall', emit: (event) => events.push(event) },
+    });
+    const at = host.at(2);
+    host.poke(at, abi.VIRQ_DEBUG, 0, 0);
+    const op = (command: number, arg: bigint) =>
+      host.hypercall(abi.__HYPERVISOR_event_channel_op, command, arg);
+    expect(op(abi.EVTCHNOP_bind_virq, at)).toBe(0);
+    op(abi.EVTCHNOP_send, 0x10n);
+    op(99, at);
+    const port = BigInt(host.hv.access.readU32(at + 8n)!);
+    expect(port).toBeGreaterThan(0n);
+    expect(events.map(({ args }) => args)).toEqual([
+      { cmd: 'EVTCHNOP_bind_virq', virq: BigInt(abi.VIRQ_DEBUG), vcpu: 0n, port },
+      { cmd: 'EVTCHNOP_send', arg: 0x10n },
+      { cmd: 99n, arg: at },
+    ]);
   });
 });

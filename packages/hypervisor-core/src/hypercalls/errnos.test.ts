@@ -1,7 +1,8 @@
 import * as abi from '@xenolith/xen-abi';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type TestHost, testHost } from '../testing/test-host.js';
-import { firstArgument, HYPERCALLS } from './table.js';
+import { HYPERCALLS } from './table.js';
+import { firstArgument } from './trace.js';
 
 let host: TestHost;
 let arg: bigint;

@@ -1,6 +1,6 @@
 import { Exit, type ExitKind } from '@xenolith/cpu-emulator';
 import type { Vcpu } from '../domain/vcpu.js';
-import { handleHypercall } from '../hypercalls/table.js';
+import { handleHypercall } from '../hypercalls/dispatch.js';
 import type { Hypervisor } from '../hypervisor.js';
 import { handleException, handleSoftwareInterrupt } from './exceptions.js';
 import { handlePrivileged } from './privileged.js';
