@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Apt, UnavailableError } from './apt.mjs';
+import { buildDebianInitrd } from './debian-initrd.mjs';
 import { buildInitramfs } from './initramfs.mjs';
 
 /**
@@ -13,6 +14,7 @@ import { buildInitramfs } from './initramfs.mjs';
  * @property {string} cloudVmlinuz linux-image-cloud-amd64's kernel, a bzImage
  * @property {string} busybox the static busybox, an ELF for x86-64
  * @property {string} initrd the yardstick initramfs (tooling/bench/guest/init), gzip-compressed
+ * @property {string} debianInitrd initramfs-tools' own init and scripts, gzip-compressed
  * @property {string} grub GRUB's 64-bit PV image, grub-x86_64-xen.bin
  */
 
@@ -50,13 +52,26 @@ function obtain(apt, cache) {
   const busybox = join(apt.unpack('busybox-static', ['./bin/busybox']), 'bin/busybox');
   const grubFile = './usr/lib/grub-xen/grub-x86_64-xen.bin';
   const grub = join(apt.unpack('grub-xen-host', [grubFile]), grubFile);
+  const debianInitrd = join(cache, 'debian-initrd.gz');
+  writeWhole(
+    debianInitrd,
+    buildDebianInitrd({
+      core: apt.unpack('initramfs-tools-core', [
+        './etc/initramfs-tools/initramfs.conf',
+        './usr/share/initramfs-tools/*',
+      ]),
+      klibcUtils: apt.unpack('klibc-utils', ['./usr/lib/klibc/bin/*']),
+      libklibc: apt.unpack('libklibc', ['./lib/klibc-*.so']),
+      busybox,
+    }),
+  );
   const initrd = join(cache, 'initrd.gz');
   const applets = execFileSync(busybox, ['--list'], { encoding: 'utf8' }).trim().split('\n');
   writeWhole(
     initrd,
     buildInitramfs({ busybox: readFileSync(busybox), applets, init: readFileSync(initScript) }),
   );
-  return { vmlinuz, cloudVmlinuz, busybox, initrd, grub };
+  return { vmlinuz, cloudVmlinuz, busybox, initrd, debianInitrd, grub };
 }
 
 /** A change of this program or of the init script makes the cached answer stale; a new Debian kernel does not. */

@@ -25,4 +25,19 @@ describe.skipIf(pieces === undefined)(`Debian's pieces (${reason ?? 'found'})`, 
       expect(archive.includes(text), text).toBe(true);
     }
   });
+
+  it('debianInitrd is made of the packages as they are, with scripts in their order', () => {
+    const archive = gunzipSync(readFileSync(pieces!.debianInitrd));
+    for (const text of [
+      '/scripts/init-top/all_generic_ide "$@"\n[ -e /conf/param.conf ] && . /conf/param.conf\n',
+      '/scripts/local-premount/resume "$@"\n',
+      'No root device specified',
+      'usr/bin/busybox\0',
+      'usr/bin/minips\0',
+      'DPKG_ARCH=amd64\n',
+      'TRAILER!!!\0',
+    ]) {
+      expect(archive.includes(text), text).toBe(true);
+    }
+  });
 });
