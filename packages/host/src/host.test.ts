@@ -176,6 +176,22 @@ describe('a host', () => {
     guest.setVcpus(2);
   });
 
+  it('has as many vCPUs online after a reboot as before', async () => {
+    const { host, guest } = await create(demoKernel, { maxVcpus: 3 });
+    guest.config.onConsoleRoom = () => {
+      const path = `/local/domain/${guest.domid}/cpu`;
+      const online = [0, 1, 2].map((id) => host.xenstore.local.read(`${path}/${id}/availability`));
+      expect(online).toEqual(['online', 'online', 'offline']);
+      guest.destroy();
+    };
+    guest.setVcpus(2);
+    guest.sendConsole(bytes('reboot\r'));
+    guest.unpause();
+    await host.run();
+    expect(await guest.ended).toMatchObject({ reason: 'destroyed', restarts: 1 });
+    expect(guest.vcpuInstructions[0]).toBe(host.hypervisor.retired);
+  });
+
   it('counts the instructions of each vCPU, also of one that has ended', async () => {
     const { host, guest } = await boot(helloKernel, { vcpus: 2 });
     expect(guest.vcpuInstructions).toEqual([host.hypervisor.retired, 0]);
