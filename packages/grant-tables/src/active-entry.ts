@@ -1,16 +1,4 @@
-import {
-  GNTMAP_device_map,
-  GNTMAP_host_map,
-  GNTMAP_readonly,
-  GNTST_general_error,
-  GNTST_okay,
-  GTF_permit_access,
-  GTF_reading,
-  GTF_readonly,
-  GTF_sub_page,
-  GTF_type_mask,
-  GTF_writing,
-} from '@xenolith/xen-abi';
+import { GNTMAP_device_map, GNTMAP_host_map, GNTMAP_readonly } from '@xenolith/xen-abi';
 
 /**
  * How often a grant is in use, four byte-wide counters as in Xen (`GNTPIN_*`), so that one test sees any of them:
@@ -34,12 +22,28 @@ export function pinsOf(flags: number): number {
   return pins;
 }
 
+/** The bytes that a grant gives, and the grant that they come from: itself, or for a transitive one another's. */
+export interface Granted {
+  readonly mfn: number;
+  /** The part of the page that copies may use; mappings are of whole pages only. */
+  readonly start: number;
+  readonly length: number;
+  /** A sub-page grant, or a transitive one (which counts as such, so that it cannot be mapped). */
+  readonly isSubPage: boolean;
+  readonly fromDomid: number;
+  readonly fromRef: number;
+}
+
 /** What Xen remembers of a grant while somebody uses it, whatever the granter does to the entry meanwhile. */
 export class ActiveEntry {
   pin = 0;
   /** Who uses it. */
   domid = 0;
-  mfn = 0;
+  granted: Granted = { mfn: 0, start: 0, length: 0, isSubPage: false, fromDomid: 0, fromRef: 0 };
+
+  get mfn(): number {
+    return this.granted.mfn;
+  }
 
   /** Whether `pins` more (at most one of each kind) keep every counter below 256: Xen stops at 128. */
   hasRoom(pins: number): boolean {
@@ -57,61 +61,13 @@ export class ActiveEntry {
   remove(pins: number): void {
     this.pin = (this.pin - pins) >>> 0;
   }
-}
 
-/** One version-1 entry in the granter's shared memory: u16 flags, u16 domid, u32 frame (public/grant_table.h). */
-export class SharedEntry {
-  constructor(
-    private readonly view: DataView,
-    private readonly at: number,
-  ) {}
-
-  get flags(): number {
-    return this.view.getUint16(this.at, true);
-  }
-
-  set flags(value: number) {
-    this.view.setUint16(this.at, value, true);
-  }
-
-  get frame(): number {
-    return this.view.getUint32(this.at + 4, true);
-  }
-
-  /**
-   * Notes the use in the entry's flags, where the granter sees it, if the entry allows it (`_set_status_v1`).
-   * @param mapping false for a copy, which may use an entry with the sub-page flag
-   */
-  setStatus(active: ActiveEntry, user: number, readonly: boolean, mapping: boolean): number {
-    const { flags } = this;
-    const domid = this.view.getUint16(this.at + 2, true);
-    const mask = mapping ? GTF_type_mask | GTF_sub_page : GTF_type_mask;
-    if (active.pin === 0 && ((flags & mask) !== GTF_permit_access || domid !== user))
-      return GNTST_general_error;
-    if (!readonly && flags & GTF_readonly) return GNTST_general_error;
-    this.flags = flags | GTF_reading | (readonly ? 0 : GTF_writing);
-    return GNTST_okay;
-  }
-
-  /** Takes back what the remaining pins do not need (`reduce_status_for_pin`). */
-  reduceStatus(active: ActiveEntry, readonly: boolean): void {
-    let clear = active.pin === 0 ? GTF_reading : 0;
-    if (!readonly && !active.hasWriters) clear |= GTF_writing;
-    if (clear) this.flags = this.flags & ~clear;
-  }
-
-  write(flags: number, domid: number, frame: number): void {
-    this.view.setUint32(this.at + 4, frame, true);
-    this.view.setUint16(this.at + 2, domid, true);
-    this.flags = flags;
-  }
-
-  swap(other: SharedEntry): void {
-    const low = this.view.getUint32(this.at, true);
-    const { frame } = this;
-    this.view.setUint32(this.at, other.view.getUint32(other.at, true), true);
-    this.view.setUint32(this.at + 4, other.frame, true);
-    other.view.setUint32(other.at, low, true);
-    other.view.setUint32(other.at + 4, frame, true);
+  /** Whether a further use, found by reading the entry anew, is of what is in use already. */
+  agreesWith(granted: Granted): boolean {
+    const own = this.granted;
+    const same =
+      own.mfn === granted.mfn && own.fromDomid === granted.fromDomid && own.fromRef === granted.fromRef;
+    if (!same || !own.isSubPage) return same;
+    return granted.isSubPage && own.start === granted.start && own.length === granted.length;
   }
 }

@@ -32,27 +32,29 @@ const ref = (frame: number, offset = 0, domid = 1) => ({ domid, frame, offset })
 const [SRC, DST] = [GNTCOPY_source_gref, GNTCOPY_dest_gref];
 
 describe('copy', () => {
-  const table: [string, ReturnType<typeof page>, ReturnType<typeof page>, number, number, number][] = [
-    ['from a grant', ref(8), page(40), 4096, SRC, GNTST_okay],
-    ['from a read-only grant', ref(9), page(40), 16, SRC, GNTST_okay],
-    ['to a grant', page(40), ref(8), 16, DST, GNTST_okay],
-    ['to a read-only grant', page(40), ref(9), 16, DST, GNTST_general_error],
-    ['from one grant to another', ref(9), ref(8), 16, SRC | DST, GNTST_okay],
-    ['within a grant', ref(8), ref(8, 8), 16, SRC | DST, GNTST_okay],
-    ['between own frames', page(40), page(41), 16, 0, GNTST_okay],
-    ['nothing', ref(8), page(40), 0, SRC, GNTST_okay],
-    ["another domain's frame without a grant", ref(20), page(40), 16, 0, GNTST_permission_denied],
-    ['no such domain', ref(8, 0, 7), page(40), 16, SRC, GNTST_bad_domain],
-    ['beyond the table', ref(512), page(40), 16, SRC, GNTST_bad_gntref],
-    ['for somebody else', ref(12), page(40), 16, SRC, GNTST_general_error],
-    ['an empty entry', ref(50), page(40), 16, SRC, GNTST_general_error],
-    ["a frame that is not one's own", page(20), page(40), 16, 0, GNTST_bad_page],
-    ['to a page table of a grant', page(40), ref(11), 16, DST, GNTST_general_error],
-    ["to one's own page table", page(40), page(47), 16, 0, GNTST_general_error],
-    ['from a page table', ref(11), page(40), 16, SRC, GNTST_okay],
-    ['leaving the source page', ref(8, 4090), page(40), 16, SRC, GNTST_bad_copy_arg],
-    ['leaving the target page', ref(8), page(40, 4090), 16, SRC, GNTST_bad_copy_arg],
-    ['leaving both, of a bad grant', ref(50, 4090), page(40), 16, SRC, GNTST_general_error],
+  type End = ReturnType<typeof page>;
+  // biome-ignore format: a row is a line
+  const table: [string, from: End, to: End, length: number, flags: number, status: number, source: string][] = [
+    ['from a grant', ref(8), page(40), 4096, SRC, GNTST_okay, 'gnttab_copy_one'],
+    ['from a read-only grant', ref(9), page(40), 16, SRC, GNTST_okay, '_set_status_v1'],
+    ['to a grant', page(40), ref(8), 16, DST, GNTST_okay, 'gnttab_copy_one'],
+    ['to a read-only grant', page(40), ref(9), 16, DST, GNTST_general_error, '_set_status_v1: GTF_readonly'],
+    ['from one grant to another', ref(9), ref(8), 16, SRC | DST, GNTST_okay, 'gnttab_copy_one'],
+    ['within a grant', ref(8), ref(8, 8), 16, SRC | DST, GNTST_okay, 'acquire_grant_for_copy: old_pin'],
+    ['between own frames', page(40), page(41), 16, 0, GNTST_okay, 'gnttab_copy_claim_buf'],
+    ['nothing', ref(8), page(40), 0, SRC, GNTST_okay, 'gnttab_copy_buf'],
+    ["another domain's frame without a grant", ref(20), page(40), 16, 0, GNTST_permission_denied, 'gnttab_copy_lock_domain'],
+    ['no such domain', ref(8, 0, 7), page(40), 16, SRC, GNTST_bad_domain, 'gnttab_copy_lock_domain'],
+    ['beyond the table', ref(512), page(40), 16, SRC, GNTST_bad_gntref, 'acquire_grant_for_copy: nr_grant_entries'],
+    ['for somebody else', ref(12), page(40), 16, SRC, GNTST_general_error, '_set_status_v1: domid'],
+    ['an empty entry', ref(50), page(40), 16, SRC, GNTST_general_error, '_set_status_v1: flags'],
+    ["a frame that is not one's own", page(20), page(40), 16, 0, GNTST_bad_page, 'get_paged_frame'],
+    ['to a page table of a grant', page(40), ref(11), 16, DST, GNTST_general_error, 'gnttab_copy_claim_buf: get_page_type'],
+    ["to one's own page table", page(40), page(47), 16, 0, GNTST_general_error, 'gnttab_copy_claim_buf: get_page_type'],
+    ['from a page table', ref(11), page(40), 16, SRC, GNTST_okay, 'gnttab_copy_claim_buf'],
+    ['leaving the source page', ref(8, 4090), page(40), 16, SRC, GNTST_bad_copy_arg, 'gnttab_copy_buf: source.offset'],
+    ['leaving the target page', ref(8), page(40, 4090), 16, SRC, GNTST_bad_copy_arg, 'gnttab_copy_buf: dest.offset'],
+    ['leaving both, of a bad grant', ref(50, 4090), page(40), 16, SRC, GNTST_general_error, 'gnttab_copy_one: claims come first'],
   ];
   it.each(table)('%s', (_name, source, dest, length, flags, status) => {
     const { grants, memory } = granted();

@@ -4,12 +4,11 @@ import {
   GNTCOPY_source_gref,
   GNTST_bad_copy_arg,
   GNTST_bad_domain,
-  GNTST_bad_gntref,
   GNTST_general_error,
   GNTST_okay,
   GNTST_permission_denied,
 } from '@xenolith/xen-abi';
-import { PIN } from './active-entry.js';
+import { acquireForCopy, type Claim } from './acquire.js';
 import { PAGE_SIZE } from './constants.js';
 import type { DomainGrants } from './domain-grants.js';
 import type { Context } from './map.js';
@@ -33,13 +32,10 @@ export interface CopyRequest {
   flags: number;
 }
 
-/** A page held for the length of a copy. */
-interface Claim {
-  mfn: number;
-  release(): void;
-}
-
-/** GNTTABOP_copy for one element (`gnttab_copy_one`). */
+/**
+ * GNTTABOP_copy for one element (`gnttab_copy_one`). Each element is checked for itself: nothing that was allowed for one
+ * is taken over to the next.
+ */
 export function grantCopy(ctx: Context, local: DomainGrants, op: CopyRequest): number {
   const sourceIsRef = (op.flags & GNTCOPY_source_gref) !== 0;
   const destIsRef = (op.flags & GNTCOPY_dest_gref) !== 0;
@@ -54,7 +50,7 @@ export function grantCopy(ctx: Context, local: DomainGrants, op: CopyRequest): n
     from.release();
     return to;
   }
-  const status = copyBytes(ctx, op, from.mfn, to.mfn);
+  const status = copyBytes(ctx, op, from, to);
   to.release();
   from.release();
   return status;
@@ -65,12 +61,15 @@ function copyDomain(ctx: Context, local: DomainGrants, domid: number, isRef: boo
   return (domid === DOMID_SELF ? local : ctx.find(domid)) ?? GNTST_bad_domain;
 }
 
-function copyBytes(ctx: Context, op: CopyRequest, from: number, to: number): number {
+function copyBytes(ctx: Context, op: CopyRequest, from: Claim, to: Claim): number {
   const { source, dest, length } = op;
   if (source.offset + length > PAGE_SIZE || dest.offset + length > PAGE_SIZE) return GNTST_bad_copy_arg;
-  const start = from * PAGE_SIZE + source.offset;
-  ctx.memory.bytes.copyWithin(to * PAGE_SIZE + dest.offset, start, start + length);
-  if (length > 0) ctx.memory.wrote?.(to, dest.offset, length);
+  const isInside = ({ start, length: size }: Claim, offset: number): boolean =>
+    offset >= start && offset + length <= start + size;
+  if (!isInside(from, source.offset) || !isInside(to, dest.offset)) return GNTST_general_error;
+  const first = from.mfn * PAGE_SIZE + source.offset;
+  ctx.memory.bytes.copyWithin(to.mfn * PAGE_SIZE + dest.offset, first, first + length);
+  if (length > 0) ctx.memory.wrote?.(to.mfn, dest.offset, length);
   return GNTST_okay;
 }
 
@@ -83,60 +82,24 @@ function claim(
   readonly: boolean,
 ): Claim | number {
   const { memory } = ctx;
-  const page = isRef ? acquire(ctx, local, domain, frame, readonly) : ownFrame(ctx, domain, frame, readonly);
-  if (typeof page === 'number') return page;
-  if (readonly) return page;
+  const page = isRef
+    ? acquireForCopy(ctx, local.domid, domain, frame, readonly)
+    : ownFrame(ctx, domain, frame, readonly);
+  if (typeof page === 'number' || readonly) return page;
   if (!memory.getWritableType(page.mfn)) {
     page.release();
     return GNTST_general_error;
   }
-  const release = () => {
-    memory.putWritableType(page.mfn);
-    page.release();
+  return {
+    ...page,
+    release() {
+      memory.putWritableType(page.mfn);
+      page.release();
+    },
   };
-  return { mfn: page.mfn, release };
 }
 
 function ownFrame(ctx: Context, domain: DomainGrants, frame: number, readonly: boolean): Claim | number {
   const mfn = ctx.memory.getFrame(domain.domid, frame, readonly);
-  return mfn < 0 ? mfn : { mfn, release: () => ctx.memory.putPage(mfn) };
-}
-
-/** Pins a grant for the copy (`acquire_grant_for_copy`). */
-function acquire(
-  ctx: Context,
-  local: DomainGrants,
-  granter: DomainGrants,
-  ref: number,
-  readonly: boolean,
-): Claim | number {
-  if (ref >= granter.entries) return GNTST_bad_gntref;
-  const pin = readonly ? PIN.hostRead : PIN.hostWrite;
-  const shared = granter.shared(ref);
-  const active = granter.activeEntry(ref);
-  if (active.pin && (active.domid !== local.domid || !active.hasRoom(pin))) return GNTST_general_error;
-  if (!active.pin || (!readonly && !active.hasWriters)) {
-    const status = shared.setStatus(active, local.domid, readonly, false);
-    if (status !== GNTST_okay) return status;
-    const mfn = ctx.memory.getFrame(granter.domid, shared.frame, readonly);
-    const moved = mfn >= 0 && active.pin !== 0 && active.mfn !== mfn;
-    if (moved) ctx.memory.putPage(mfn);
-    if (mfn < 0 || moved) {
-      shared.reduceStatus(active, readonly);
-      return mfn < 0 ? mfn : GNTST_general_error;
-    }
-    active.domid = local.domid;
-    active.mfn = mfn;
-  } else if (granter.dying || !ctx.memory.getPage(active.mfn, granter.domid)) {
-    shared.reduceStatus(active, readonly);
-    return GNTST_bad_domain;
-  }
-  active.add(pin);
-  const { mfn } = active;
-  const release = () => {
-    active.remove(pin);
-    shared.reduceStatus(active, readonly);
-    ctx.memory.putPage(mfn);
-  };
-  return { mfn, release };
+  return mfn < 0 ? mfn : { mfn, start: 0, length: PAGE_SIZE, release: () => ctx.memory.putPage(mfn) };
 }

@@ -2,7 +2,6 @@ import { InvariantError } from '@xenolith/host-interface';
 import {
   DOMID_SELF,
   EINVAL,
-  ENOSYS,
   EOPNOTSUPP,
   EPERM,
   ESRCH,
@@ -23,17 +22,12 @@ import { type CopyRequest, grantCopy } from './copy.js';
 import { DomainGrants, type GrantDomainOptions } from './domain-grants.js';
 import type { GrantMapper, GrantMemory } from './grant-memory.js';
 import { checkInvariants, type HeldReferences, heldReferences } from './invariants.js';
-import {
-  type Context,
-  forgetGranter,
-  type MapRequest,
-  type MapResult,
-  mapGrantRef,
-  releaseMappings,
-  type UnmapRequest,
-  unmapGrantRef,
-} from './map.js';
+import { type Context, type MapRequest, type MapResult, mapGrantRef } from './map.js';
 import { NativeMapping } from './native-mapping.js';
+import type { GrantVersion } from './shared-entry.js';
+import { type TransferRequest, transferFrame } from './transfer.js';
+import { forgetGranter, releaseMappings, type UnmapRequest, unmapGrantRef } from './unmap.js';
+import { setVersion } from './version.js';
 
 /** `struct gnttab_cache_flush`. */
 export interface CacheFlushRequest {
@@ -43,11 +37,18 @@ export interface CacheFlushRequest {
   op: number;
 }
 
+/** What a domain gets to map of its own table. */
+export interface FrameList {
+  status: number;
+  /** Machine frames. */
+  frames: readonly number[];
+}
+
 /**
  * The grant tables of a host: what GNTTABOP_* do, with the statuses and the order of checks of Xen 4.17
- * (xen/common/grant_table.c) on a host that allows version 1 only (`gnttab=max-ver:1,no-transfer`). Each method does
- * one element of a hypercall's array; `domid` and `vcpu` are the caller's. A `status` is a GNTST_*; where the whole
- * hypercall fails, the result is −errno and says so. Nothing here throws for what a guest does.
+ * (xen/common/grant_table.c). Each method does one element of a hypercall's array; `domid` and `vcpu` are the caller's.
+ * A `status` is a GNTST_*; where the whole hypercall fails, the result is −errno and says so. Nothing here throws for
+ * what a guest does.
  */
 export class GrantTables {
   private readonly domains = new Map<number, DomainGrants>();
@@ -60,7 +61,10 @@ export class GrantTables {
     this.context = { memory, mapper, find: (domid) => this.domains.get(domid) };
   }
 
-  /** Every domain begins with one frame. @returns false when there is no memory for it */
+  /**
+   * Every domain begins with one frame and version 1. @returns false when there is no memory for it
+   * @throws BadInputError when a domain cannot have such limits
+   */
   addDomain(options: GrantDomainOptions): boolean {
     if (this.domains.has(options.domid)) throw new InvariantError(`Domain ${options.domid} exists already.`);
     const domain = new DomainGrants(options, this.context.memory, this.view);
@@ -99,7 +103,7 @@ export class GrantTables {
     if (!domain.dying) this.setDying(domid);
     for (const holder of this.domains.values()) forgetGranter(holder, domain);
     this.domains.delete(domid);
-    for (const mfn of domain.frames) this.context.memory.freeGrantFrame(domid, mfn);
+    domain.freeFrames();
   }
 
   map(domid: number, vcpu: number, op: MapRequest): MapResult {
@@ -115,13 +119,12 @@ export class GrantTables {
     return grantCopy(this.context, this.known(domid), op);
   }
 
-  /** Transfers are switched off; the hypercall as a whole fails. */
-  transfer(): number {
-    return -EOPNOTSUPP;
+  transfer(domid: number, op: TransferRequest): number {
+    return transferFrame(this.context, this.known(domid), op);
   }
 
   /** GNTTABOP_setup_table, whose count must be 1 (the caller's EINVAL). @returns the frames to write to the list: mfns */
-  setupTable(domid: number, dom: number, frames: number): { status: number; frames: readonly number[] } {
+  setupTable(domid: number, dom: number, frames: number): FrameList {
     const domain = this.target(domid, dom);
     if (typeof domain === 'number') return { status: domain, frames: [] };
     if (frames > domain.maxFrames || !domain.grow(frames)) return { status: GNTST_general_error, frames: [] };
@@ -134,24 +137,26 @@ export class GrantTables {
     return { status: GNTST_okay, frames: domain.frames.length, maxFrames: domain.maxFrames };
   }
 
-  /** @returns the hypercall's result, and the version to write back: always 1 */
-  setVersion(version: number): { result: number; version: 1 } {
-    const result = version === 1 ? 0 : version === 2 ? -ENOSYS : -EINVAL;
-    return { result, version: 1 };
+  /** The domain chooses the layout of its own entries. @returns the hypercall's result, and the version that is in force */
+  setVersion(domid: number, version: number): { result: number; version: GrantVersion } {
+    const domain = this.known(domid);
+    const result = setVersion(this.context.memory, domain, version);
+    return { result, version: domain.version };
   }
 
-  /** @returns 1, or −errno for the hypercall */
+  /** @returns the version, or −errno for the hypercall */
   getVersion(domid: number, dom: number): number {
     const domain = this.target(domid, dom);
     if (typeof domain === 'number') return domain === GNTST_bad_domain ? -ESRCH : -EPERM;
-    return 1;
+    return domain.version;
   }
 
-  /** Version 1 has no status frames: only zero of them can be asked for. */
-  getStatusFrames(domid: number, dom: number, frames: number): number {
+  /** GNTTABOP_get_status_frames, whose count must be 1. @returns the frames to write to the list: mfns; none in version 1 */
+  getStatusFrames(domid: number, dom: number, frames: number): FrameList {
     const domain = this.target(domid, dom);
-    if (typeof domain === 'number') return domain;
-    return frames > 0 ? GNTST_general_error : GNTST_okay;
+    if (typeof domain === 'number') return { status: domain, frames: [] };
+    if (frames > domain.statusFrames.length) return { status: GNTST_general_error, frames: [] };
+    return { status: GNTST_okay, frames: domain.statusFrames.slice(0, frames) };
   }
 
   swap(domid: number, refA: number, refB: number): number {
@@ -173,16 +178,17 @@ export class GrantTables {
     const mfn = Number(op.devBusAddr / BigInt(PAGE_SIZE));
     const owner = this.context.memory.owner(mfn);
     if (owner === 'invalid') return -EINVAL;
-    const granter = owner === undefined ? undefined : this.domains.get(owner);
-    if (!granter) return -EPERM;
-    if (granter.domid !== domid && !this.usesFrame(domid, granter, mfn)) return -EINVAL;
+    if (owner === undefined || !this.domains.has(owner)) return -EPERM;
+    if (owner !== domid && !this.known(domid).isUsed(owner, mfn)) return -EINVAL;
     // x86 has no instruction that drops lines without writing them back.
     return op.op === GNTTAB_CACHE_INVAL ? -EOPNOTSUPP : 0;
   }
 
   /** Whether the domain has a host mapping of the frame by grant. O(1): TLB fills ask this. */
   isMappedBy(domid: number, mfn: number, write: boolean): boolean {
-    return this.domains.get(domid)?.isMapped(mfn, write) ?? false;
+    const owner = this.context.memory.owner(mfn);
+    if (typeof owner !== 'number') return false;
+    return this.domains.get(domid)?.isMapped(owner, mfn, write) ?? false;
   }
 
   /** Maps a grant for a native (translated) domain. @returns the mapping, or a negative GNTST */
@@ -250,11 +256,6 @@ export class GrantTables {
     const status = unmapGrantRef({ ...this.context, mapper: nativeMapper }, holder, op);
     if (status !== GNTST_okay)
       throw new InvariantError(`Native mapping ${mapping.handle} does not unmap: ${status}.`);
-  }
-
-  private usesFrame(domid: number, granter: DomainGrants, mfn: number): boolean {
-    for (const [, active] of granter.pinned()) if (active.domid === domid && active.mfn === mfn) return true;
-    return false;
   }
 
   /** The domain that an operation is about, or a negative GNTST. */

@@ -1,13 +1,13 @@
 import { InvariantError } from '@xenolith/host-interface';
 import { DOMID_INVALID, GNTMAP_device_map, GNTMAP_host_map, GNTMAP_readonly } from '@xenolith/xen-abi';
 import { pinsOf } from './active-entry.js';
-import { type DomainGrants, WRITER } from './domain-grants.js';
+import type { DomainGrants } from './domain-grants.js';
 
 /** See `GrantTables.checkInvariants`: recounts pins and host mappings from the mapping handles. */
 export function checkInvariants(domains: ReadonlyMap<number, DomainGrants>): void {
   const pins = new Map<string, number>();
   for (const holder of domains.values()) {
-    const mapped = new Map<number, number>();
+    const uses = new Map<number, [readers: number, writers: number, devices: number]>();
     for (const [handle, map] of holder.maptrack.live()) {
       if (map.granter === DOMID_INVALID) continue;
       const granter = domains.get(map.granter);
@@ -18,13 +18,14 @@ export function checkInvariants(domains: ReadonlyMap<number, DomainGrants>): voi
       }
       const key = `${granter.domid}:${map.ref}`;
       pins.set(key, (pins.get(key) ?? 0) + pinsOf(map.flags));
-      if (map.flags & GNTMAP_host_map) {
-        mapped.set(active.mfn, (mapped.get(active.mfn) ?? 0) + (map.flags & GNTMAP_readonly ? 1 : WRITER));
-      }
+      const use = uses.get(map.granter * 2 ** 32 + active.mfn) ?? [0, 0, 0];
+      if (map.flags & GNTMAP_host_map) use[map.flags & GNTMAP_readonly ? 0 : 1]++;
+      if (map.flags & GNTMAP_device_map) use[2]++;
+      uses.set(map.granter * 2 ** 32 + active.mfn, use);
     }
-    const counted = holder.mappedCounts();
-    const same = counted.size === mapped.size && [...mapped].every(([mfn, n]) => counted.get(mfn) === n);
-    if (!same) throw new InvariantError(`Domain ${holder.domid} miscounts its host mappings.`);
+    const recounted = [...uses].map(([key, use]) => `${key}: ${use.join(' ')}`).sort();
+    if (recounted.join() !== holder.describeUses().join())
+      throw new InvariantError(`Domain ${holder.domid} miscounts its mappings.`);
   }
   for (const granter of domains.values()) {
     for (const [ref, active] of granter.pinned()) {
@@ -58,10 +59,8 @@ export function* heldReferences(domains: ReadonlyMap<number, DomainGrants>): Gen
       const { mfn } = granter.activeEntry(ref);
       const writable = flags & GNTMAP_readonly ? 0 : 1;
       if (flags & GNTMAP_device_map) yield { mfn, general: 1, writable };
-      // A PV domain's host mapping is a page-table entry; a translated one's page counts by its grant alone.
-      if (flags & GNTMAP_host_map && holder.translated) {
-        yield { mfn, general: 1, writable: holder === granter || !granter.translated ? writable : 0 };
-      }
+      // A PV domain's host mapping is a page-table entry.
+      if (flags & GNTMAP_host_map && holder.translated) yield { mfn, general: 1, writable };
     }
   }
 }

@@ -5,10 +5,8 @@ import {
   GNTMAP_device_map,
   GNTMAP_host_map,
   GNTMAP_readonly,
-  GNTST_bad_dev_addr,
   GNTST_bad_domain,
   GNTST_bad_gntref,
-  GNTST_bad_handle,
   GNTST_general_error,
   GNTST_no_space,
   GNTST_okay,
@@ -62,7 +60,7 @@ export function mapGrantRef(ctx: Context, local: DomainGrants, vcpu: number, op:
     return failed(got);
   }
   local.maptrack.set(handle, { granter: op.dom, ref: op.ref, flags: op.flags });
-  if (op.flags & GNTMAP_host_map) local.countMapping(got, (op.flags & GNTMAP_readonly) !== 0, 1);
+  local.countUse(op.dom, got, op.flags, 1);
   return { status: GNTST_okay, handle, devBusAddr: BigInt(got) * BigInt(PAGE_SIZE) };
 }
 
@@ -74,24 +72,34 @@ function pinAndMap(
   op: MapRequest,
   pins: number,
 ): number {
-  if (op.ref >= granter.entries) return GNTST_bad_gntref;
+  const { ref } = op;
+  if (ref >= granter.entries) return GNTST_bad_gntref;
   const readonly = (op.flags & GNTMAP_readonly) !== 0;
-  const shared = granter.shared(op.ref);
-  const active = granter.activeEntry(op.ref);
-  if (active.pin && (active.domid !== local.domid || !active.hasRoom(pins))) return GNTST_general_error;
+  const shared = granter.shared(ref);
+  const active = granter.activeEntry(ref);
+  const isOthers = active.domid !== local.domid || active.granted.isSubPage;
+  if (active.pin && (isOthers || !active.hasRoom(pins))) return GNTST_general_error;
   let referenced = false;
   if (!active.pin || (!readonly && !active.hasWriters)) {
-    const status = shared.setStatus(active, local.domid, readonly, true);
+    const entry = shared.copy();
+    const status = shared.setStatus(entry, active, local.domid, readonly, true);
     if (status !== GNTST_okay) return status;
     if (!active.pin) {
-      const mfn = ctx.memory.getFrame(granter.domid, shared.frame, readonly);
+      const mfn = ctx.memory.getFrame(granter.domid, entry.frame, readonly);
       if (mfn < 0) {
         shared.reduceStatus(active, readonly);
         return mfn;
       }
       referenced = true;
       active.domid = local.domid;
-      active.mfn = mfn;
+      active.granted = {
+        mfn,
+        start: 0,
+        length: PAGE_SIZE,
+        isSubPage: false,
+        fromDomid: granter.domid,
+        fromRef: ref,
+      };
     }
   }
   active.add(pins);
@@ -129,107 +137,9 @@ function takeReferences(
   if (op.flags & GNTMAP_device_map && !readonly && !takeType()) return undo(GNTST_general_error);
   if (op.flags & GNTMAP_host_map) {
     if (op.flags & GNTMAP_device_map && !takeRef()) return undo(GNTST_general_error);
-    if (hostMappingHasType(readonly, local, granter) && !takeType()) return undo(GNTST_general_error);
+    if (!readonly && !takeType()) return undo(GNTST_general_error);
     const status = ctx.mapper.map(local.domid, op.hostAddr, mfn, op.flags);
     if (status !== GNTST_okay) return undo(status);
   }
   return GNTST_okay;
-}
-
-/** A host mapping counts as a writable use unless it is a foreign one of a translated domain's page. */
-const hostMappingHasType = (readonly: boolean, local: DomainGrants, granter: DomainGrants): boolean =>
-  !readonly && (local === granter || !granter.translated);
-
-/** `struct gnttab_unmap_grant_ref`; with `newAddr` ≠ 0 `struct gnttab_unmap_and_replace`. */
-export interface UnmapRequest {
-  hostAddr: bigint;
-  devBusAddr: bigint;
-  handle: number;
-  newAddr?: bigint;
-}
-
-/**
- * GNTTABOP_unmap_grant_ref and GNTTABOP_unmap_and_replace for one element (`unmap_common` and its completion). A
- * zero address leaves that half of the mapping, and the handle, in place.
- */
-export function unmapGrantRef(ctx: Context, local: DomainGrants, op: UnmapRequest): number {
-  const map = local.maptrack.get(op.handle);
-  if (!map) return GNTST_bad_handle;
-  const granter = ctx.find(map.granter);
-  if (!granter) {
-    ctx.mapper.crash(local.domid, `unmapped a grant of domain ${map.granter}, which is gone`);
-    return GNTST_general_error;
-  }
-  const { flags } = map;
-  const readonly = (flags & GNTMAP_readonly) !== 0;
-  const { mfn } = granter.activeEntry(map.ref);
-  const device = op.devBusAddr !== 0n && (flags & GNTMAP_device_map) !== 0;
-  if (device && op.devBusAddr !== BigInt(mfn) * BigInt(PAGE_SIZE)) return GNTST_bad_dev_addr;
-  let done = 0;
-  if (op.hostAddr !== 0n && flags & GNTMAP_host_map) {
-    const status = ctx.mapper.unmap(local.domid, op.hostAddr, mfn, op.newAddr ?? 0n, flags);
-    if (status < 0) return status;
-    done |= GNTMAP_host_map;
-    local.countMapping(mfn, readonly, -1);
-  }
-  if (device) done |= GNTMAP_device_map;
-  map.flags &= ~done;
-  const { ref } = map;
-  if (!(map.flags & (GNTMAP_host_map | GNTMAP_device_map))) local.maptrack.free(op.handle);
-  dropPins(ctx, local, granter, ref, done | (flags & GNTMAP_readonly), true);
-  return GNTST_okay;
-}
-
-/**
- * Gives back what the halves of a mapping in `flags` hold.
- * @param host whether a host mapping's references are given back too (a PV domain's go with its page tables)
- */
-function dropPins(
-  ctx: Context,
-  local: DomainGrants,
-  granter: DomainGrants,
-  ref: number,
-  flags: number,
-  host: boolean,
-): void {
-  const pins = pinsOf(flags);
-  if (pins === 0) return;
-  const active = granter.activeEntry(ref);
-  const readonly = (flags & GNTMAP_readonly) !== 0;
-  const { mfn } = active;
-  if (flags & GNTMAP_device_map) {
-    if (!readonly) ctx.memory.putWritableType(mfn);
-    ctx.memory.putPage(mfn);
-  }
-  if (flags & GNTMAP_host_map && host) {
-    if (hostMappingHasType(readonly, local, granter)) ctx.memory.putWritableType(mfn);
-    ctx.memory.putPage(mfn);
-  }
-  active.remove(pins);
-  granter.shared(ref).reduceStatus(active, readonly);
-}
-
-/** Drops every mapping that a dying domain holds (`gnttab_release_mappings`). */
-export function releaseMappings(ctx: Context, local: DomainGrants): void {
-  for (const [handle, map] of local.maptrack.live()) {
-    const granter = ctx.find(map.granter);
-    const { flags, ref } = map;
-    local.maptrack.free(handle);
-    if (!granter) continue;
-    if (flags & GNTMAP_host_map) {
-      local.countMapping(granter.activeEntry(ref).mfn, (flags & GNTMAP_readonly) !== 0, -1);
-    }
-    dropPins(ctx, local, granter, ref, flags, local.translated);
-  }
-}
-
-/** The granter goes: handles of its grants lead nowhere, and none of its frames counts as mapped. */
-export function forgetGranter(holder: DomainGrants, granter: DomainGrants): void {
-  for (const [handle, map] of holder.maptrack.live()) {
-    if (map.granter !== granter.domid) continue;
-    if (map.flags & GNTMAP_host_map) {
-      holder.countMapping(granter.activeEntry(map.ref).mfn, (map.flags & GNTMAP_readonly) !== 0, -1);
-    }
-    holder.maptrack.set(handle, { ...map, granter: DOMID_INVALID });
-  }
 }

@@ -1,4 +1,5 @@
 import type { PvKernel } from '@xenolith/domain-builder';
+import type { GrantLimits } from '@xenolith/grant-tables';
 import type { DiskConfig } from './devices/disk.js';
 import type { DomainResult } from './result.js';
 import type { ShutdownAction } from './shutdown-action.js';
@@ -26,6 +27,8 @@ export interface DomainConfig {
   /** Highest event-channel port, as `max_event_channels` of xl.cfg. Default 1023. */
   maxEventPort?: number;
   disks?: readonly DiskConfig[];
+  /** Limits of its grants, as `max_grant_frames` and its like of xl.cfg. Default: Xen's. */
+  grants?: GrantLimits;
   /** Unique in the host, and not only digits. Default `guest`, or `guest-2` and so on. */
   name?: string;
   /** Unique in the host. Default: random, from the host's inputs. */

@@ -58,6 +58,7 @@ export class Incarnation {
         cmdline: config.cmdline ?? '',
         ...(config.weight !== undefined && { weight: config.weight }),
         ...(config.cap !== undefined && { cap: config.cap }),
+        ...(config.grants && { grants: config.grants }),
         ...(config.maxEventPort !== undefined && { maxEventPort: config.maxEventPort }),
         ...(config.ramdisk && { ramdisk: config.ramdisk }),
         ...(config.onConsoleIo && { consoleIo: (bytes: Uint8Array) => config.onConsoleIo?.(bytes) }),

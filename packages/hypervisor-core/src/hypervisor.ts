@@ -165,7 +165,7 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
       throw new InvariantError('The machine has no frame for the hypervisor itself.');
     this.grants = new GrantTables(
       grantMemory(
-        memory.frames,
+        memory,
         (domid) => this.natives.has(domid),
         (domid, gfn) => this.natives.get(domid)?.translate(gfn),
       ),

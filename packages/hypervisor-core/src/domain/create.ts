@@ -91,9 +91,12 @@ export function createDomain(hv: Hypervisor, settings: DomainSettings): Domain {
       },
     },
   });
-  if (!hv.grants.addDomain({ domid, vcpus })) {
+  try {
+    if (!hv.grants.addDomain({ ...settings.grants, domid, vcpus }))
+      throw new BadInputError('The machine has no frame left for the domain’s grant table.');
+  } catch (error) {
     destroyDomain(hv, domain);
-    throw new BadInputError('The machine has no frame left for the domain’s grant table.');
+    throw error;
   }
   domain.hasGrants = true;
   updateWallclock(machine, domain, hv.wallclockNs);

@@ -1,3 +1,4 @@
+import type { GrantLimits } from '@xenolith/grant-tables';
 import type { FrameTable } from '@xenolith/mmu/frames';
 import { EBUSY } from '@xenolith/xen-abi';
 import type { MemoryRange, PvDomain } from '../memory/interfaces.js';
@@ -56,6 +57,8 @@ export interface DomainSettings {
   memoryMap?: readonly MemoryRange[];
   /** Highest event-channel port. Default 1023. */
   maxEventPort?: number;
+  /** What its grant table may come to. Default: as much as Xen gives. */
+  grants?: GrantLimits;
   /** Share of the processor beside other domains, for the credit scheduler: 1 … 65535. Default 256. */
   weight?: number;
   /** Most that it may use, in percent of a physical processor; 0, the default, is no limit. For the credit scheduler. */

@@ -1,13 +1,6 @@
 import type { GrantMapper, GrantMemory } from '@xenolith/grant-tables';
-import type { FrameTable } from '@xenolith/mmu/frames';
 import { FrameType } from '@xenolith/mmu/frames';
-import {
-  DOMID_FIRST_RESERVED,
-  GNTMAP_contains_pte,
-  GNTST_bad_page,
-  GNTST_general_error,
-  GNTST_okay,
-} from '@xenolith/xen-abi';
+import { DOMID_FIRST_RESERVED, GNTST_bad_page, GNTST_general_error } from '@xenolith/xen-abi';
 import type { Vcpu } from '../domain/vcpu.js';
 import { createGrantMapping, type PvMemory, replaceGrantMapping } from '../memory/index.js';
 
@@ -16,11 +9,15 @@ export type Translate = (domid: number, gfn: number) => number | undefined;
 
 /** Machine memory as the grant tables need it, over the frame table. */
 export function grantMemory(
-  frames: FrameTable,
+  memory: PvMemory,
   isNative: (domid: number) => boolean,
   translate: Translate,
 ): GrantMemory {
-  const { machine } = frames;
+  const { frames, machine } = memory;
+  const count = (domid: number, change: 1 | -1): void => {
+    const domain = memory.domains.byId(domid);
+    if (domain) domain.totPages += change;
+  };
   return {
     bytes: machine.bytes,
     getFrame(domid, frame) {
@@ -43,11 +40,35 @@ export function grantMemory(
       return mfn;
     },
     freeGrantFrame: (_domid, mfn) => void frames.freeXen(mfn),
+    isGrantFrameMapped: (mfn) => frames.references(mfn) > (frames.isAllocated(mfn) ? 1 : 0),
+    stealFrame(domid, mfn) {
+      // Only PV domains give frames away (steal_page).
+      if (isNative(domid)) return GNTST_general_error;
+      if (!frames.steal(mfn, domid)) return GNTST_bad_page;
+      count(domid, -1);
+      return mfn;
+    },
+    discardFrame(mfn) {
+      memory.m2p.clear(mfn);
+      frames.discard(mfn);
+    },
+    takesFrame(domid) {
+      const domain = memory.domains.byId(domid);
+      return domain !== undefined && !domain.dying && domain.totPages < domain.maxPages;
+    },
+    giveFrame(mfn, domid, gfn) {
+      frames.reassign(mfn, domid);
+      memory.setM2pRun(mfn, gfn, 1);
+      count(domid, 1);
+    },
     wrote: (mfn, offset, length) => frames.codeWritten(mfn * 4096 + offset, length),
   };
 }
 
-/** What makes and removes the page-table entries of grant mappings, for the vCPU that makes the hypercall. */
+/**
+ * What makes and removes the page-table entries of grant mappings, for the vCPU that makes the hypercall; the hypercall
+ * flushes the TLB.
+ */
 export function grantMapper(
   memory: PvMemory,
   caller: (domid: number) => Vcpu | undefined,
@@ -60,14 +81,7 @@ export function grantMapper(
     },
     unmap(domid, hostAddr, mfn, newAddr, flags) {
       const vcpu = caller(domid);
-      if (!vcpu) return GNTST_general_error;
-      const status = replaceGrantMapping(memory, vcpu, hostAddr, mfn, newAddr, flags);
-      if (status === GNTST_okay) {
-        if (flags & GNTMAP_contains_pte) memory.flushAll();
-        else memory.tlb.flushPage(hostAddr);
-        if (newAddr !== 0n) memory.tlb.flushPage(newAddr);
-      }
-      return status;
+      return vcpu ? replaceGrantMapping(memory, vcpu, hostAddr, mfn, newAddr, flags) : GNTST_general_error;
     },
     crash,
   };

@@ -6,6 +6,7 @@ import {
   type Fields,
   GNTCOPY_dest_gref,
   GNTCOPY_source_gref,
+  GNTST_bad_virt_addr,
   GNTST_okay,
   GNTTABOP_cache_flush,
   GnttabCacheFlush,
@@ -22,15 +23,12 @@ import {
   GnttabUnmapGrantRef,
   type Layout,
 } from '@xenolith/xen-abi';
-import { type Accessed, Operations, plain, type Row, refused, refusedAfter } from '../operations.js';
+import { isGuestRange } from '../memory/guest-array.js';
+import { type Accessed, Operations, plain, type Row, refused } from '../operations.js';
 import { type Call, u32, u64 } from './call.js';
 
-/** A number that is no frame, for 64-bit frame numbers that no machine has. */
-const NO_FRAME = 0xffff_ffff;
-const frameNumber = (value: bigint): number => (value > BigInt(NO_FRAME) ? NO_FRAME : Number(value));
-
-/** Bits of argument 0 that hold the command. */
-const COMMAND_BITS = 20;
+/** A continuation of cache_flush carries a grant reference above the command (GNTTABOP_CONTINUATION_ARG_SHIFT). */
+const COMMAND_MASK = 0xfff;
 
 /** Work of one structure: a mapping, or a copy of a page at most. */
 const ELEMENT_WORK = 50;
@@ -40,85 +38,97 @@ interface GrantCall extends Call {
   readonly count: number;
 }
 
-/** Copies each element in, works on it, copies it out; the first result that is not 0 ends the hypercall. */
+/**
+ * An operation on an array: each element is copied in, worked on, and its answer copied out. A long array is stopped in
+ * between and gone on with later. `work` ends the hypercall when it returns anything but 0.
+ * @param answer what is copied out: all of the element, its status only (a grant copy may have changed the rest), nothing
+ */
 const each = <F extends Fields>(
   layout: Layout<F>,
+  answer: 'all' | 'status' | 'none',
   work: (call: GrantCall, op: Accessed<F>) => number,
-): Row<GrantCall> => ({
-  argument: layout,
-  preemptible: true,
-  handler: (call, at) => {
+): Row<GrantCall> => {
+  const { size } = layout;
+  const offset: Record<string, number> = layout.offset;
+  const [start, end] = answer === 'status' ? [offset.status, offset.status + 2] : [0, size];
+  const handler = (call: GrantCall, at: bigint): number => {
     const { count, guest } = call;
-    if (!guest.inRange(at, layout.size * count)) return -EFAULT;
     const { memory } = call.hv;
+    if (!isGuestRange(at)) return -EFAULT;
     for (let i = 0; i < count; i++) {
+      const address = BigInt.asUintN(64, at + BigInt(i * size));
       if (i > 0 && memory.work.isEnough)
-        return memory.continueWith([call.args[0]!, at + BigInt(i * layout.size), BigInt(count - i)]);
+        return memory.continueWith([BigInt(u32(call, 0) & COMMAND_MASK), address, BigInt(count - i)]);
       memory.work.done += ELEMENT_WORK;
-      const address = at + BigInt(i * layout.size);
-      const view = guest.read(address, layout.size);
+      const view = guest.read(address, size);
       if (!view) return -EFAULT;
       const rc = work(call, layout.at(view));
       if (rc !== 0) return rc;
-      if (!guest.copyTo(address, new Uint8Array(view.buffer))) return -EFAULT;
+      if (answer === 'none') continue;
+      const bytes = new Uint8Array(view.buffer, start, end - start);
+      if (!guest.copyTo(address + BigInt(start), bytes)) return -EFAULT;
     }
     return 0;
+  };
+  return { argument: layout, preemptible: true, handler };
+};
+
+/** An operation on one structure: the count must be 1. */
+const one = ({ handler, ...row }: Row<GrantCall>): Row<GrantCall> => ({
+  ...row,
+  preemptible: false,
+  handler: (call, at) => (call.count === 1 ? handler(call, at) : -EINVAL),
+});
+
+/** Flushes the TLB, also when it failed in between: page-table entries are gone, under whatever address they were. */
+const flushing = ({ handler, ...row }: Row<GrantCall>): Row<GrantCall> => ({
+  ...row,
+  handler(call, at) {
+    const rc = handler(call, at);
+    call.hv.memory.flushAll();
+    return rc;
   },
 });
 
-/** As `each`, of exactly one element. */
-const one = <F extends Fields>(
-  layout: Layout<F>,
-  work: (call: GrantCall, op: Accessed<F>) => number,
-): Row<GrantCall> => {
-  const row = each(layout, work);
-  return {
-    ...row,
-    preemptible: false,
-    handler: (call, at) => (call.count === 1 ? row.handler(call, at) : -EINVAL),
-  };
-};
-
 /** grant_table_op: the arguments of `GrantTables`, which has the rules. */
 export const GRANT_OPERATIONS = new Operations<GrantCall, 'GNTTABOP_'>('GNTTABOP_', {
-  map_grant_ref: each(GnttabMapGrantRef, ({ domain, hv, vcpu }, op) => {
-    const done = hv.grants.map(domain.domid, vcpu.vcpuId, {
-      hostAddr: op.host_addr,
-      flags: op.flags,
-      ref: op.ref,
-      dom: op.dom,
-    });
+  map_grant_ref: each(GnttabMapGrantRef, 'all', ({ domain, hv, vcpu }, op) => {
+    const { host_addr: hostAddr, flags, ref, dom } = op;
+    const done = hv.grants.map(domain.domid, vcpu.vcpuId, { hostAddr, flags, ref, dom });
     op.status = done.status;
-    if (done.status === GNTST_okay) {
-      op.handle = done.handle;
-      op.dev_bus_addr = done.devBusAddr;
-    }
+    if (done.status !== GNTST_okay) return 0;
+    op.handle = done.handle;
+    op.dev_bus_addr = done.devBusAddr;
     return 0;
   }),
-  unmap_grant_ref: each(GnttabUnmapGrantRef, ({ domain, hv }, op) => {
-    op.status = hv.grants.unmap(domain.domid, {
-      hostAddr: op.host_addr,
-      devBusAddr: op.dev_bus_addr,
-      handle: op.handle,
-    });
-    return 0;
-  }),
-  unmap_and_replace: each(GnttabUnmapAndReplace, ({ domain, hv }, op) => {
-    op.status = hv.grants.unmap(domain.domid, {
-      hostAddr: op.host_addr,
-      devBusAddr: 0n,
-      handle: op.handle,
-      newAddr: op.new_addr,
-    });
-    return 0;
-  }),
-  setup_table: one(GnttabSetupTable, setupTable),
-  transfer: refusedAfter(
-    EOPNOTSUPP,
-    'everybody',
-    each(GnttabTransfer, ({ hv }) => hv.grants.transfer()),
+  unmap_grant_ref: flushing(
+    each(GnttabUnmapGrantRef, 'status', ({ domain, hv }, op) => {
+      const { host_addr: hostAddr, dev_bus_addr: devBusAddr, handle } = op;
+      op.status = hv.grants.unmap(domain.domid, { hostAddr, devBusAddr, handle });
+      return 0;
+    }),
   ),
-  copy: each(GnttabCopy, ({ domain, hv }, op) => {
+  unmap_and_replace: flushing(
+    each(GnttabUnmapAndReplace, 'status', ({ domain, hv }, op) => {
+      const { host_addr: hostAddr, new_addr: newAddr, handle } = op;
+      op.status = hv.grants.unmap(domain.domid, { hostAddr, devBusAddr: 0n, handle, newAddr });
+      return 0;
+    }),
+  ),
+  setup_table: one(
+    each(GnttabSetupTable, 'status', (call, op) => {
+      if (!isGuestRange(op.frame_list)) return -EFAULT;
+      const table = call.hv.grants.setupTable(call.domain.domid, op.dom, op.nr_frames);
+      op.status = listFrames(call, op.frame_list, table);
+      return 0;
+    }),
+  ),
+  transfer: each(GnttabTransfer, 'status', ({ domain, hv }, op) => {
+    const { mfn, domid, ref } = op;
+    op.status = hv.grants.transfer(domain.domid, { frame: Number(mfn), domid, ref });
+    return 0;
+  }),
+  copy: each(GnttabCopy, 'status', ({ domain, hv }, op) => {
     op.status = hv.grants.copy(domain.domid, {
       source: pointer(op.source, (op.flags & GNTCOPY_source_gref) !== 0),
       dest: pointer(op.dest, (op.flags & GNTCOPY_dest_gref) !== 0),
@@ -127,71 +137,71 @@ export const GRANT_OPERATIONS = new Operations<GrantCall, 'GNTTABOP_'>('GNTTABOP
     });
     return 0;
   }),
-  query_size: one(GnttabQuerySize, ({ domain, hv }, op) => {
-    const size = hv.grants.querySize(domain.domid, op.dom);
-    op.status = size.status;
-    op.nr_frames = size.frames;
-    op.max_nr_frames = size.maxFrames;
-    return 0;
-  }),
+  query_size: one(
+    each(GnttabQuerySize, 'all', ({ domain, hv }, op) => {
+      const size = hv.grants.querySize(domain.domid, op.dom);
+      op.status = size.status;
+      if (size.status !== GNTST_okay) return 0;
+      op.nr_frames = size.frames;
+      op.max_nr_frames = size.maxFrames;
+      return 0;
+    }),
+  ),
   set_version: plain(setVersion, GnttabSetVersion),
-  get_status_frames: one(GnttabGetStatusFrames, ({ domain, hv }, op) => {
-    op.status = hv.grants.getStatusFrames(domain.domid, op.dom, op.nr_frames);
-    return 0;
-  }),
-  get_version: plain((call, at) => getVersion.handler({ ...call, count: 1 }, at), GnttabGetVersion),
-  swap_grant_ref: each(GnttabSwapGrantRef, ({ domain, hv }, op) => {
+  get_status_frames: one(
+    each(GnttabGetStatusFrames, 'status', (call, op) => {
+      if (!isGuestRange(op.frame_list)) return -EFAULT;
+      const table = call.hv.grants.getStatusFrames(call.domain.domid, op.dom, op.nr_frames);
+      op.status = listFrames(call, op.frame_list, table);
+      return 0;
+    }),
+  ),
+  get_version: plain(getVersion, GnttabGetVersion),
+  swap_grant_ref: each(GnttabSwapGrantRef, 'status', ({ domain, hv }, op) => {
     op.status = hv.grants.swap(domain.domid, op.ref_a, op.ref_b);
     return 0;
   }),
-  cache_flush: each(GnttabCacheFlush, ({ domain, hv }, op) =>
-    hv.grants.cacheFlush(domain.domid, {
-      devBusAddr: op.a.dev_bus_addr,
-      offset: op.offset,
-      length: op.length,
-      op: op.op,
-    }),
+  cache_flush: each(GnttabCacheFlush, 'none', ({ domain, hv }, { a, offset, length, op }) =>
+    hv.grants.cacheFlush(domain.domid, { devBusAddr: a.dev_bus_addr, offset, length, op }),
   ),
   dump_table: refused(ENOSYS, 'everybody'),
 });
 
-const getVersion = each(GnttabGetVersion, ({ domain, hv }, op) => {
-  const version = hv.grants.getVersion(domain.domid, op.dom);
-  if (version < 0) return version;
-  op.version = version;
-  return 0;
-});
-
 export function grantTableOp(call: Call): number | bigint {
+  const command = u32(call, 0) & COMMAND_MASK;
   const count = u32(call, 2);
   if (count > 0x7fff_ffff) return -EINVAL;
-  const command = u32(call, 0);
-  // Above the command cache_flush keeps where it continues.
-  if (command >>> COMMAND_BITS !== 0 && command % 2 ** COMMAND_BITS !== GNTTABOP_cache_flush) return -EINVAL;
-  return GRANT_OPERATIONS.make(command % 2 ** COMMAND_BITS, { ...call, count }, u64(call, 1));
+  if (command !== u32(call, 0) && command !== GNTTABOP_cache_flush) return -EINVAL;
+  return GRANT_OPERATIONS.make(command, { ...call, count }, u64(call, 1));
 }
 
+/** Frame numbers have 64 bits; those above 2^53 lose the lowest ones and are no frames anyhow. */
 const pointer = (side: Accessed<(typeof GnttabCopy)['fields']>['source'], isRef: boolean) => ({
   domid: side.domid,
-  frame: isRef ? side.u.ref : frameNumber(side.u.gmfn),
+  frame: isRef ? side.u.ref : Number(side.u.gmfn),
   offset: side.offset,
 });
 
-function setupTable(
-  { domain, guest, hv }: GrantCall,
-  op: Accessed<(typeof GnttabSetupTable)['fields']>,
-): number {
-  const table = hv.grants.setupTable(domain.domid, op.dom, op.nr_frames);
-  op.status = table.status;
-  if (table.status !== GNTST_okay) return 0;
-  const list = BigUint64Array.from(table.frames, (mfn) => BigInt(mfn));
-  return guest.copyTo(op.frame_list, new Uint8Array(list.buffer)) ? 0 : -EFAULT;
+type FrameList = ReturnType<Call['hv']['grants']['setupTable']>;
+
+/** Writes the frames to the guest's list. @returns the status to answer */
+function listFrames({ guest }: Call, list: bigint, { status, frames }: FrameList): number {
+  const numbers = BigUint64Array.from(frames, BigInt);
+  return guest.copyTo(list, new Uint8Array(numbers.buffer)) ? status : GNTST_bad_virt_addr;
 }
 
-/** The version that is in force is always written back. */
-function setVersion({ guest, hv }: Call, at: bigint): number {
+/** The version that is in force is always written back. The count does not matter. */
+function setVersion({ domain, guest, hv }: Call, at: bigint): number {
   const request = guest.readStruct(GnttabSetVersion, at);
   if (!request) return -EFAULT;
-  const { result, version } = hv.grants.setVersion(request.version);
+  const { result, version } = hv.grants.setVersion(domain.domid, request.version);
   return guest.writeU32(at, version) ? result : -EFAULT;
+}
+
+function getVersion({ domain, guest, hv }: Call, at: bigint): number {
+  const request = guest.readStruct(GnttabGetVersion, at);
+  if (!request) return -EFAULT;
+  const version = hv.grants.getVersion(domain.domid, request.dom);
+  if (version < 0) return version;
+  return guest.writeU32(at + BigInt(GnttabGetVersion.offset.version), version) ? 0 : -EFAULT;
 }

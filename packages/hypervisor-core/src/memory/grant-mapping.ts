@@ -67,7 +67,8 @@ export function createGrantMapping(
 /**
  * Takes the entry of a grant mapping away: GNTTABOP_unmap_grant_ref, or with `newAddress` not 0 GNTTABOP_unmap_and_replace,
  * which moves the entry of that linear address here. The entry must still map the frame as granted. On GNTST_okay the
- * frame's references are the caller's again.
+ * frame's references are the caller's again. As in Xen the entry of `newAddress` is gone even if the rest fails. The caller
+ * flushes the TLB in any case.
  */
 export function replaceGrantMapping(
   memory: PvMemory,
@@ -77,22 +78,23 @@ export function replaceGrantMapping(
   newAddress: bigint,
   flags: number,
 ): number {
-  const at = entryOf(memory, vcpu, address, flags);
   const u32 = memory.frames.machine.u32;
-  const access = PTE_PRESENT | (flags & GNTMAP_readonly ? 0 : PTE_RW);
-  if (at < 0 || pteFrame(u32[at], u32[at + 1]) !== mfn || (u32[at] & (PTE_PRESENT | PTE_RW)) !== access) {
-    return GNTST_general_error;
-  }
   let lo = 0;
   let hi = 0;
   if (newAddress !== 0n) {
     if (flags & GNTMAP_contains_pte) return GNTST_general_error;
     const from = entryOf(memory, vcpu, newAddress, 0);
-    if (from < 0 || from === at) return GNTST_general_error;
+    if (from < 0) return GNTST_general_error;
     lo = u32[from];
     hi = u32[from + 1];
     u32[from] = 0;
     u32[from + 1] = 0;
+  }
+  const at = entryOf(memory, vcpu, address, flags);
+  const access = PTE_PRESENT | (flags & GNTMAP_readonly ? 0 : PTE_RW);
+  if (at < 0 || pteFrame(u32[at], u32[at + 1]) !== mfn || (u32[at] & (PTE_PRESENT | PTE_RW)) !== access) {
+    memory.tables.putL1(lo, hi);
+    return GNTST_general_error;
   }
   u32[at] = lo;
   u32[at + 1] = hi;
