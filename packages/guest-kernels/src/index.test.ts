@@ -11,6 +11,7 @@ const images: [string, Uint8Array][] = [
   ['fault', kernels.faultKernel],
   ['bench', kernels.benchKernel],
   ['fuzz', kernels.fuzzKernel],
+  ['grants', kernels.grantsKernel],
   ['xenstore', kernels.xenstoreKernel],
   ['neighbour', kernels.neighbourKernel],
   ['smp', kernels.smpKernel],

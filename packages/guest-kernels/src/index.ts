@@ -3,6 +3,7 @@ import demo from './generated/demo.js';
 import events from './generated/events.js';
 import fault from './generated/fault.js';
 import fuzz from './generated/fuzz.js';
+import grants from './generated/grants.js';
 import hello from './generated/hello.js';
 import neighbour from './generated/neighbour.js';
 import smp from './generated/smp.js';
@@ -29,6 +30,9 @@ export const benchKernel: Uint8Array = /* @__PURE__ */ decode(bench);
 
 /** Runs programs that a fuzzer wrote, from its ramdisk (see src/kernels/fuzz.c). For tests of the hypervisor. */
 export const fuzzKernel: Uint8Array = /* @__PURE__ */ decode(fuzz);
+
+/** Grants pages to another domain (`grant N`, `grant N v2`) or uses what that one grants (`map N`). Ends with `grants: ok`. */
+export const grantsKernel: Uint8Array = /* @__PURE__ */ decode(grants);
 
 /** Shares a page with another domain by grant, as its command line says: `grant N` or `map N`. Takes single letters then. */
 export const neighbourKernel: Uint8Array = /* @__PURE__ */ decode(neighbour);
