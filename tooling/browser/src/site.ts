@@ -1,0 +1,46 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const TYPES: Readonly<Record<string, string>> = { '.html': 'text/html', '.js': 'text/javascript' };
+const HTML =
+  '<!doctype html><meta charset="utf-8"><title>Xenolith</title><script type="module" src="page.js"></script>';
+
+/**
+ * The page and its worker as files by name. Packages are found as anybody's bundler finds them, by the `exports` of their
+ * package.json: what runs is their built `dist`.
+ */
+export async function buildSite(): Promise<Map<string, Uint8Array>> {
+  const here = fileURLToPath(new URL('.', import.meta.url));
+  const { outputFiles } = await build({
+    absWorkingDir: here,
+    entryPoints: ['page.ts', 'worker.ts'],
+    outdir: here,
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    // The tsconfig.json of the repository leads to the packages' sources.
+    tsconfigRaw: {},
+    logLevel: 'silent',
+  });
+  const files = new Map<string, Uint8Array>([['/index.html', new TextEncoder().encode(HTML)]]);
+  for (const { path, contents } of outputFiles) files.set(`/${path.slice(here.length)}`, contents);
+  return files;
+}
+
+/** Serves files on the loopback interface: static, with no header but their type. */
+export async function serve(files: ReadonlyMap<string, Uint8Array>): Promise<{ url: string; close(): void }> {
+  const server = createServer((request, response) => {
+    const path = request.url === '/' ? '/index.html' : (request.url ?? '');
+    const file = files.get(path);
+    response.writeHead(file ? 200 : 404, { 'content-type': TYPES[extname(path)] ?? 'text/plain' });
+    response.end(file ?? 'not here');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}/`, close: () => server.close() };
+}

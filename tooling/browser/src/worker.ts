@@ -1,0 +1,21 @@
+import { runSystems } from './systems.js';
+
+/** What the worker tells the page: the runs, and that nothing special was allowed to it. */
+export interface Report {
+  runs?: Awaited<ReturnType<typeof runSystems>>;
+  error?: string;
+  /** Whether the server sent the headers that SharedArrayBuffer wants. */
+  crossOriginIsolated: boolean;
+  isWorker: boolean;
+}
+
+const report: Report = {
+  crossOriginIsolated: globalThis.crossOriginIsolated,
+  isWorker: typeof document === 'undefined',
+};
+try {
+  report.runs = await runSystems();
+} catch (error) {
+  report.error = error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+postMessage(report);
