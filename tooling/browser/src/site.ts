@@ -14,11 +14,12 @@ const HTML =
  */
 export async function buildSite(): Promise<Map<string, Uint8Array>> {
   const here = fileURLToPath(new URL('.', import.meta.url));
-  const { outputFiles } = await build({
+  const { metafile, outputFiles } = await build({
     absWorkingDir: here,
     entryPoints: ['page.ts', 'worker.ts'],
     outdir: here,
     bundle: true,
+    metafile: true,
     write: false,
     format: 'esm',
     platform: 'browser',
@@ -26,7 +27,11 @@ export async function buildSite(): Promise<Map<string, Uint8Array>> {
     // The tsconfig.json of the repository leads to the packages' sources.
     tsconfigRaw: {},
     logLevel: 'silent',
+  }).catch((error: Error) => {
+    throw new Error(`${error.message}\nAre the packages built? \`npm run build\` does it.`);
   });
+  const source = Object.keys(metafile.inputs).find((file) => /\/packages\/[^/]+\/src\//.test(file));
+  if (source) throw new Error(`The page would run ${source}, which is not a package as it is built.`);
   const files = new Map<string, Uint8Array>([['/index.html', new TextEncoder().encode(HTML)]]);
   for (const { path, contents } of outputFiles) files.set(`/${path.slice(here.length)}`, contents);
   return files;

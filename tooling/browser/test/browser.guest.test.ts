@@ -8,14 +8,13 @@ const where = `in Chromium${chromiumMissing ? `: skipped, ${chromiumMissing}` : 
 
 describe.skipIf(chromiumMissing)(where, () => {
   let report: Report;
-  let problems: string[];
+  const problems: string[] = [];
 
   beforeAll(async () => {
     const site = await serve(await buildSite());
     const browser = await startChromium();
     try {
       const page = await browser.newPage();
-      problems = [];
       page.on('console', (message) => problems.push(message.text()));
       page.on('pageerror', (error) => problems.push(error.message));
       await page.goto(site.url);

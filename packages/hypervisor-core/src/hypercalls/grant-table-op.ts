@@ -2,7 +2,6 @@ import {
   EFAULT,
   EINVAL,
   ENOSYS,
-  EOPNOTSUPP,
   type Fields,
   GNTCOPY_dest_gref,
   GNTCOPY_source_gref,
