@@ -111,6 +111,8 @@ export interface CpuRegisters {
   /** XMM0–15, 16 bytes each. */
   readonly xmm: Uint8Array;
   mxcsr: number;
+  /** Loads the x87 unit, MXCSR and XMM0–15 from the 512 bytes that FXSAVE writes; reserved bits are dropped. */
+  loadFxImage(image: Uint8Array): void;
 }
 
 export interface Processor {

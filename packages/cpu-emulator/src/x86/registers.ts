@@ -2,7 +2,7 @@ import type { MachineMemory } from '@xenolith/mmu';
 import { ENGINE } from '../core/record.js';
 import type { CpuRegisters } from '../processor.js';
 import { KIND, type Size } from './flags.js';
-import { ARITHMETIC_FLAGS, FLAG, STATE } from './state.js';
+import { ARITHMETIC_FLAGS, FLAG, mmxSlot, STATE } from './state.js';
 
 /** The running vCPU's registers, as views of the state block. */
 export class X86Registers implements CpuRegisters {
@@ -111,6 +111,23 @@ export class X86Registers implements CpuRegisters {
   }
   set mxcsr(v: number) {
     this.#view.setUint32(STATE.mxcsr, v, true);
+  }
+
+  loadFxImage(image: Uint8Array): void {
+    const from = new DataView(image.buffer, image.byteOffset, 512);
+    const v = this.#view;
+    const control = (from.getUint16(0, true) & 0x1f3f) | 0x40;
+    const status = from.getUint16(2, true);
+    // The summary bits follow from the exceptions and their masks.
+    const pending = (status & ~control & 0x3f) !== 0;
+    v.setUint16(STATE.fcw, control, true);
+    v.setUint16(STATE.fsw, pending ? status | 0x8080 : status & ~0x8080, true);
+    v.setUint16(STATE.ftw, from.getUint8(4), true);
+    const bytes = new Uint8Array(v.buffer);
+    for (let i = 0; i < 8; i++)
+      bytes.set(image.subarray(32 + 16 * i, 42 + 16 * i), mmxSlot(((status >> 11) + i) & 7));
+    this.mxcsr = from.getUint32(24, true) & 0xffff;
+    this.xmm.set(image.subarray(160, 416));
   }
 }
 

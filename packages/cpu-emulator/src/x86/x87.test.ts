@@ -92,6 +92,18 @@ describe('images', () => {
     expect(m.machine.bytes.slice(m.base + 0x5000, m.base + 0x5200)).toEqual(image);
   });
 
+  it('loadFxImage takes an image of FXSAVE', () => {
+    run('d9 e8 d9 eb 0f 28 ca');
+    const image = m.machine.bytes.slice(m.base + DATA, m.base + DATA + 512);
+    image.set([1, 2, 3, 4], 160);
+    m.cpu.resetState();
+    m.cpu.regs.loadFxImage(image);
+    m.write(0x1000, [0x0f, 0xae, 0x04, 0x25, 0, 0x50, 0, 0]);
+    m.cpu.regs.rip = 0x1000n;
+    m.cpu.run(1);
+    expect(m.machine.bytes.slice(m.base + 0x5000, m.base + 0x5200)).toEqual(image);
+  });
+
   it('FXRSTOR of an unmasked exception makes it pending', () => {
     run('d9 e8 d9 ee de f9');
     view().setUint16(DATA, 0x37b, true);

@@ -31,8 +31,6 @@ export function loadInitialRegisters(cpu: Processor, initial: InitialRegisters):
   regs.cpl = 3;
   regs.long = true;
   if (initial.fpu) {
-    // SSE state of the FXSAVE image: MXCSR at 24, XMM0–15 from 160.
-    regs.mxcsr = new DataView(initial.fpu.buffer, initial.fpu.byteOffset).getUint32(24, true);
-    regs.xmm.set(initial.fpu.subarray(160, 160 + 256));
+    regs.loadFxImage(initial.fpu);
   }
 }

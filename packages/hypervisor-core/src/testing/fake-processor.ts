@@ -29,6 +29,10 @@ export class FakeProcessor implements Processor {
     long: true,
     xmm: new Uint8Array(256),
     mxcsr: 0x1f80,
+    loadFxImage(image) {
+      this.mxcsr = new DataView(image.buffer, image.byteOffset).getUint32(24, true);
+      this.xmm.set(image.subarray(160, 416));
+    },
   };
   retired = 0;
   vector = 0;
