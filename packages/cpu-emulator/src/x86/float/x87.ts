@@ -1,11 +1,17 @@
 import type { MachineMemory } from '@xenolith/mmu';
 import { FLOAT } from '../state.js';
-import { type Extended, INDEFINITE, packExtended } from './extended.js';
-import { DOUBLE, SINGLE } from './formats.js';
-import { finite, zero } from './number.js';
-import { ROUND } from './rounding.js';
+import { type Extended, INDEFINITE } from './extended.js';
 import * as arithmetic from './x87-arithmetic.js';
-import * as formats from './x87-formats.js';
+import { comparisons } from './x87-compare.js';
+import { moves, ONE } from './x87-moves.js';
+import {
+  keepC1,
+  noteOperand,
+  type Operands,
+  type Operation,
+  operand,
+  SOURCE_FORMATS,
+} from './x87-operands.js';
 import * as functions from './x87-transcendental.js';
 import { CODES, STATUS, Unmasked, X87Unit } from './x87-unit.js';
 
@@ -14,18 +20,6 @@ import { CODES, STATUS, Unmasked, X87Unit } from './x87-unit.js';
  * rows whose operands differ only by place or format share an operation.
  */
 
-/** Registers and memory of one operation. */
-interface Operands {
-  /** ST(i) that the instruction names. */
-  i: number;
-  /** Memory operand. */
-  memory: bigint;
-  /** What is to be stored; undefined: nothing. */
-  result: bigint | undefined;
-}
-type Operation = (u: X87Unit, o: Operands) => void;
-
-const ONE = packExtended(finite(false, 1n, 0));
 const SIGN = 1n << 79n;
 
 // ── arithmetic ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -39,30 +33,6 @@ const BINARY: Record<string, { compute: arithmetic.Binary; reversed?: boolean }>
   div: { compute: arithmetic.divide },
   divr: { compute: arithmetic.divide, reversed: true },
 };
-
-/** What a memory operand is as a register's value. */
-const SOURCES: Record<string, (u: X87Unit, memory: bigint) => Extended> = {
-  single: (u, v) => formats.fromFloat(u, SINGLE, v),
-  double: (u, v) => formats.fromFloat(u, DOUBLE, v),
-  extended: (_u, v) => v,
-  int16: (_u, v) => formats.fromInteger(BigInt.asIntN(16, v)),
-  int32: (_u, v) => formats.fromInteger(BigInt.asIntN(32, v)),
-  int64: (_u, v) => formats.fromInteger(BigInt.asIntN(64, v)),
-  decimal: (_u, v) => formats.fromDecimal(v),
-};
-
-/** A value from memory for arithmetic: denormals and NaNs count as operands of the operation, not as conversions. */
-const SOURCE_FORMATS = ['single', 'double', 'int16', 'int32'];
-
-function operand(u: X87Unit, source: string, memory: bigint): Extended {
-  if (source !== 'single' && source !== 'double') return SOURCES[source]!(u, memory);
-  // Converted without exceptions first; a signalling NaN stays one.
-  return formats.widened(source === 'single' ? SINGLE : DOUBLE, memory);
-}
-function noteOperand(u: X87Unit, source: string, memory: bigint): void {
-  if (source === 'single' || source === 'double')
-    u.sourceDenormal = formats.isDenormal(source === 'single' ? SINGLE : DOUBLE, memory);
-}
 
 const arithmeticOperations: Record<string, Operation> = {};
 for (const [name, { compute, reversed }] of Object.entries(BINARY)) {
@@ -104,127 +74,6 @@ const intoNext =
   };
 /** One that changes bits only and raises nothing. */
 const bitwise = (change: (v: Extended) => Extended): Operation => onTop((_u, a) => change(a));
-
-// ── comparisons ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** C1 is changed by a stack fault only. */
-const keepC1 = (u: X87Unit): void => {
-  if (!u.hasStackFault) u.codes = u.status & STATUS.c1;
-};
-
-const UNORDERED = STATUS.c0 | STATUS.c2 | STATUS.c3;
-
-/** The codes of ST(0) against another value; an exception that is not masked is raised behind them. */
-function order(u: X87Unit, registers: readonly number[], b: () => Extended, signalling = true): number {
-  return u.deferred(() =>
-    u.inUse(...registers) ? arithmetic.compare(u, u.raw(0), b(), signalling) : UNORDERED,
-  );
-}
-function setCodes(u: X87Unit, codes: number): void {
-  u.kept = 0;
-  u.codes = codes;
-  u.stopIfUnmasked();
-}
-const compareWith =
-  (signalling: boolean, pops: number): Operation =>
-  (u, { i }) => {
-    setCodes(
-      u,
-      order(u, [0, i], () => u.raw(i), signalling),
-    );
-    for (let n = 0; n < pops; n++) u.pop();
-  };
-const compareMemory =
-  (source: string, pops: number): Operation =>
-  (u, { memory }) => {
-    noteOperand(u, source, memory);
-    setCodes(
-      u,
-      order(u, [0], () => operand(u, source, memory)),
-    );
-    for (let n = 0; n < pops; n++) u.pop();
-  };
-/** FCOMI: the result is ZF PF CF as they stand in RFLAGS. */
-const compareFlags =
-  (signalling: boolean, pops: number): Operation =>
-  (u, o) => {
-    const codes = order(u, [0, o.i], () => u.raw(o.i), signalling);
-    keepC1(u);
-    o.result = BigInt(
-      (codes & STATUS.c3 ? 0x40 : 0) | (codes & STATUS.c2 ? 4 : 0) | (codes & STATUS.c0 ? 1 : 0),
-    );
-    u.stopIfUnmasked();
-    for (let n = 0; n < pops; n++) u.pop();
-  };
-
-// ── loads and stores ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-function push(u: X87Unit, value: () => Extended): void {
-  u.push(u.hasRoom() ? value() : INDEFINITE);
-}
-
-const STORES: Record<string, (u: X87Unit, v: Extended) => bigint | undefined> = {
-  single: (u, v) => formats.toFloat(u, SINGLE, v),
-  double: (u, v) => formats.toFloat(u, DOUBLE, v),
-  extended: (_u, v) => v,
-  int16: (u, v) => formats.toInteger(u, 16, v),
-  int32: (u, v) => formats.toInteger(u, 32, v),
-  int64: (u, v) => formats.toInteger(u, 64, v),
-  trunc16: (u, v) => formats.toInteger(u, 16, v, true),
-  trunc32: (u, v) => formats.toInteger(u, 32, v, true),
-  trunc64: (u, v) => formats.toInteger(u, 64, v, true),
-  decimal: (u, v) => formats.toDecimal(u, v),
-};
-const INDEFINITES: Record<string, bigint> = {
-  single: SINGLE.defaultNan,
-  double: DOUBLE.defaultNan,
-  extended: INDEFINITE,
-  int16: 0x8000n,
-  int32: 0x8000_0000n,
-  int64: 1n << 63n,
-  trunc16: 0x8000n,
-  trunc32: 0x8000_0000n,
-  trunc64: 1n << 63n,
-  decimal: 0xffff_c000_0000_0000_0000n,
-};
-const store =
-  (format: string, pops: number): Operation =>
-  (u, o) => {
-    const result = u.inUse(0) ? STORES[format]!(u, u.raw(0)) : INDEFINITES[format];
-    if (result === undefined) return;
-    o.result = result;
-    if (pops) u.pop();
-  };
-
-const loads: Record<string, Operation> = {};
-for (const [format, read] of Object.entries(SOURCES)) {
-  loads[`load ${format}`] = (u, { memory }) => push(u, () => read(u, memory));
-}
-const stores: Record<string, Operation> = {};
-for (const format of Object.keys(STORES)) {
-  stores[`store ${format}`] = store(format, 0);
-  stores[`pop ${format}`] = store(format, 1);
-}
-
-/** Constants by the bits of a longer expansion: 64 of the significand, and whether the rest is more than half of the last one. */
-const CONSTANTS: Record<string, readonly [exponent: number, significand: bigint, more: boolean]> = {
-  l2t: [0x4000, 0xd49a784bcd1b8afen, false],
-  l2e: [0x3fff, 0xb8aa3b295c17f0bbn, true],
-  pi: [0x4000, 0xc90fdaa22168c234n, true],
-  lg2: [0x3ffd, 0x9a209a84fbcff798n, true],
-  ln2: [0x3ffe, 0xb17217f7d1cf79abn, true],
-};
-const constants: Record<string, Operation> = {
-  'constant 1': (u) => push(u, () => ONE),
-  'constant 0': (u) => push(u, () => packExtended(zero(false))),
-};
-for (const [name, [exponent, significand, more]] of Object.entries(CONSTANTS)) {
-  constants[`constant ${name}`] = (u) =>
-    push(u, () => {
-      const up = u.rounding === ROUND.up || (u.rounding === ROUND.nearest && more);
-      return (BigInt(exponent) << 64n) | (significand + (up ? 1n : 0n));
-    });
-}
 
 // ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -276,38 +125,11 @@ const isNan = (v: Extended): boolean => v === INDEFINITE || ((v >> 64n) & 0x7fff
 
 const OPERATIONS: Record<string, Operation> = {
   ...arithmeticOperations,
-  ...loads,
-  ...stores,
-  ...constants,
-  compare: compareWith(true, 0),
-  'compare pop': compareWith(true, 1),
-  'compare pop2': compareWith(true, 2),
-  'compare quiet': compareWith(false, 0),
-  'compare quiet pop': compareWith(false, 1),
-  'compare quiet pop2': compareWith(false, 2),
-  ...Object.fromEntries(
-    SOURCE_FORMATS.flatMap((source) => [
-      [`compare ${source}`, compareMemory(source, 0)],
-      [`compare pop ${source}`, compareMemory(source, 1)],
-    ]),
-  ),
-  flags: compareFlags(true, 0),
-  'flags pop': compareFlags(true, 1),
-  'flags quiet': compareFlags(false, 0),
-  'flags quiet pop': compareFlags(false, 1),
-  'test zero': (u) => {
-    setCodes(
-      u,
-      order(u, [0], () => 0n),
-    );
-  },
+  ...moves,
+  ...comparisons,
   examine: (u) => {
     u.kept = 0;
     u.codes = arithmetic.examine(u);
-  },
-  'load register': (u, { i }) => {
-    if (u.inUse(i)) push(u, () => u.raw(i));
-    else u.push(INDEFINITE);
   },
   exchange,
   copy: copy(0),

@@ -12,7 +12,8 @@ import {
   v128op,
   v128test,
 } from '@xenolith/wasm-builder';
-import { inexactKnown, noneSet, roundsToNearest, unusual, VECTOR } from '../float/functions.js';
+import { inexactKnown, noneSet, roundsToNearest, unusual } from '../float/functions.js';
+import { VECTOR } from '../float/vector-format.js';
 import type { Row } from '../row.js';
 import type { Context } from '../semantics.js';
 import { SIMD } from './simd.js';

@@ -12,7 +12,7 @@ import {
   v128op,
   v128test,
 } from '@xenolith/wasm-builder';
-import { VECTOR } from '../float/functions.js';
+import { VECTOR } from '../float/vector-format.js';
 import type { Row } from '../row.js';
 import type { Context } from '../semantics.js';
 import { STATE } from '../state.js';
