@@ -62,5 +62,10 @@ function settings(xl: XlConfig) {
     ...(cpuWeight !== undefined && { weight: cpuWeight }),
     ...(cap !== undefined && { cap }),
     ...(maxEventChannels !== undefined && { maxEventPort: maxEventChannels }),
+    grants: {
+      ...(xl.maxGrantFrames !== undefined && { maxFrames: xl.maxGrantFrames }),
+      ...(xl.maxMaptrackFrames !== undefined && { maxMaptrackFrames: xl.maxMaptrackFrames }),
+      ...(xl.maxGrantVersion !== undefined && { maxVersion: xl.maxGrantVersion }),
+    },
   };
 }
