@@ -23,7 +23,8 @@ export interface TerminalOptions {
   onOutputClosed(): void;
 }
 
-const ENDING_SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+/** Signals that end the command, with 128 and their number as its status. */
+export const ENDING_SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 /**
  * The guest's console on standard input and output. A terminal is in raw mode between `open` and `close`; it is given

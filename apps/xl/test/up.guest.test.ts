@@ -1,8 +1,17 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pieces, reason } from './debian-machine.js';
+import { cli, pieces, reason } from './debian-machine.js';
 import { kernels, type Outcome, xenolith, xenolithOnTerminal } from './xenolith.js';
 
 let directory: string;
@@ -12,6 +21,16 @@ beforeAll(() => {
   env = { XDG_RUNTIME_DIR: directory };
 });
 afterAll(() => rmSync(directory, { recursive: true }));
+
+/** Waits until a host has its socket. */
+async function socketOf(host: string, ended: Promise<unknown>): Promise<void> {
+  let isOver = false;
+  void ended.finally(() => {
+    isOver = true;
+  });
+  while (!isOver && !existsSync(join(directory, `xenolith/${host}.sock`)))
+    await new Promise((done) => setTimeout(done, 50));
+}
 
 /** Writes a configuration. @returns its path */
 function guest(name: string, kernel: string, more = ''): string {
@@ -66,6 +85,24 @@ describe('up, without a terminal', () => {
     expect(readFileSync(join(consoles, 'a.console.log'), 'utf8')).toBe('Hello from a Xen guest.\r\n');
   });
 
+  it('ends with a signal, and leaves no socket', async () => {
+    const args = ['up', fault('spins', 'spin'), '--host', 'killed'];
+    const child = spawn(process.execPath, [cli, ...args], { env: { ...process.env, ...env } });
+    const ended = new Promise((resolve) => child.on('close', resolve));
+    await socketOf('killed', ended);
+    child.kill('SIGTERM');
+    expect(await ended).toBe(128 + 15);
+    expect(readdirSync(join(directory, 'xenolith'))).toEqual([]);
+  });
+
+  it('goes on when a console file cannot be written', async () => {
+    // The device takes no byte.
+    symlinkSync('/dev/full', join(directory, 'full.console.log'));
+    const { status, stderr } = await xenolith(['up', hello('full'), '--console-dir', directory], { env });
+    expect(stderr).toContain('full.console.log is not written any more: ENOSPC');
+    expect(status).toBe(0);
+  });
+
   it.each([
     [() => ['up'], "missing required argument 'configs'"],
     [() => ['up', '/no/such.cfg'], 'Cannot read the configuration /no/such.cfg'],
@@ -89,8 +126,7 @@ describe('commands to a running host', () => {
     const two = ['up', guest('web', kernels.demo, 'maxvcpus = 2'), guest('db', kernels.demo)];
     const up = xenolith([...two, '--host', 'mine'], { env });
     const ask = (...args: string[]): Promise<Outcome> => xenolith(args, { env });
-    while (!existsSync(join(directory, 'xenolith/mine.sock')))
-      await new Promise((done) => setTimeout(done, 50));
+    await socketOf('mine', up);
     expect((await ask('list')).stdout).toMatch(
       /^Name {40}ID {3}Mem VCPUs\tState\tTime\(s\)\nweb +1 +8 +1 .*\ndb +2 /,
     );

@@ -6,6 +6,7 @@ import { ExitStatus, statusOf, worstOf } from '../exit-status.js';
 import { logger, tracer } from '../host-output.js';
 import type { HostCommandOptions } from '../run-guest.js';
 import { statsText } from '../stats-text.js';
+import { ENDING_SIGNALS } from '../terminal.js';
 import { ConsoleFiles } from '../up/console-files.js';
 import { GuestFiles } from '../up/guest-file.js';
 import { type Guest, Guests } from '../up/guests.js';
@@ -30,7 +31,8 @@ export async function upCommand(paths: readonly string[], options: UpCommandOpti
   const read = [];
   for (const path of paths) read.push(await files.read(path));
   const needed = read.reduce((sum, { config }) => sum + config.memoryMiB, 0);
-  const consoles = options.consoleDir === undefined ? undefined : new ConsoleFiles(options.consoleDir);
+  const consoles =
+    options.consoleDir === undefined ? undefined : new ConsoleFiles(options.consoleDir, (line) => tell(line));
   const interactive = process.stdin.isTTY === true && process.stdout.isTTY === true;
 
   const stop = new AbortController();
@@ -46,7 +48,12 @@ export async function upCommand(paths: readonly string[], options: UpCommandOpti
         onOutputClosed: () => stopWith(ExitStatus.outputClosed),
       })
     : undefined;
-  if (!screen) process.stdout.on('error', () => stopWith(ExitStatus.outputClosed));
+  if (!screen) {
+    process.stdout.on('error', () => stopWith(ExitStatus.outputClosed));
+    // What is to be tidied at the exit (the control socket) is then tidied.
+    for (const [signal, number] of Object.entries(ENDING_SIGNALS))
+      process.once(signal, () => process.exit(128 + number));
+  }
   const say = (line: string): void => {
     if (screen) screen.terminal.say(line);
     else process.stderr.write(`${line}\n`);

@@ -5,8 +5,14 @@ import type { Guest } from './guests.js';
 
 /** Writes each guest's console to a file of its own, `NAME.console.log`, from the guest's creation on. */
 export class ConsoleFiles {
-  /** @throws BadInputError */
-  constructor(private readonly directory: string) {
+  /**
+   * @param tell says that a file cannot be written any more
+   * @throws BadInputError
+   */
+  constructor(
+    private readonly directory: string,
+    private readonly tell: (text: string) => void,
+  ) {
     try {
       mkdirSync(directory, { recursive: true });
     } catch (error) {
@@ -26,8 +32,17 @@ export class ConsoleFiles {
         `The console of "${domain.name}" cannot be written: ${(error as Error).message}.`,
       );
     }
-    console.follow({
-      write: (bytes) => void writeSync(file, bytes),
+    const unfollow = console.follow({
+      write: (bytes) => {
+        try {
+          for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+        } catch (error) {
+          // The disk is full, say: the guest goes on without it.
+          unfollow();
+          closeSync(file);
+          this.tell(`${path} is not written any more: ${(error as Error).message}`);
+        }
+      },
       ended: () => closeSync(file),
     });
   }
