@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Obtains Debian's pieces and prints their paths: `node tooling/debian/fetch.mjs [--refresh] [PIECE]`.
-// With PIECE (vmlinuz, cloudVmlinuz, busybox, initrd, debianInitrd, grub) only that path is printed, for use in a shell's $( ).
+// With PIECE (vmlinuz, busybox, initrd …) only that path is printed, for use in a shell's $( ).
 import { fetchDebianPieces, UnavailableError } from './src/index.mjs';
 
 const refresh = process.argv.includes('--refresh');

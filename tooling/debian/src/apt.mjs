@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -68,7 +69,7 @@ export class Apt {
 
   /**
    * Unpacks the named files of a package and gives the directory that they are under. It appears whole or not at all,
-   * so two processes may do this at once; a version that is there already is not fetched again.
+   * so two processes may do this at once; the same files of a version that are there already are not fetched again.
    * @param {string} packageName
    * @param {string[]} members tar patterns, `./boot/vmlinuz-*`
    */
@@ -77,7 +78,8 @@ export class Apt {
       /^Version: (.*)$/m,
     )?.[1];
     if (version === undefined) throw new UnavailableError(`apt knows no ${packageName}`);
-    const target = join(this.#cache, `${packageName}_${version.replace(/[^\w.+~-]/g, '_')}`);
+    const which = createHash('sha256').update(members.join('\n')).digest('hex').slice(0, 8);
+    const target = join(this.#cache, `${packageName}_${version.replace(/[^\w.+~-]/g, '_')}_${which}`);
     if (existsSync(target)) return target;
     mkdirSync(this.#cache, { recursive: true });
     const work = mkdtempSync(join(this.#cache, 'unpacking-'));

@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { writeCpio } from './cpio.mjs';
 
@@ -41,4 +43,16 @@ export function buildInitramfs({ busybox, applets, init, extra = [] }) {
     ]),
     { level: 9 },
   );
+}
+
+/**
+ * The same with a busybox from its file, which says itself what applets it has.
+ * @param {string} busybox path of a static busybox
+ * @param {string | Uint8Array} init script or program
+ * @param {CpioEntry[]} [extra]
+ * @returns {Buffer}
+ */
+export function busyboxInitramfs(busybox, init, extra = []) {
+  const applets = execFileSync(busybox, ['--list'], { encoding: 'utf8' }).trim().split('\n');
+  return buildInitramfs({ busybox: readFileSync(busybox), applets, init: Buffer.from(init), extra });
 }

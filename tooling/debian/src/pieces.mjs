@@ -1,25 +1,28 @@
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Apt, UnavailableError } from './apt.mjs';
 import { buildDebianInitrd } from './debian-initrd.mjs';
-import { buildInitramfs } from './initramfs.mjs';
+import { busyboxInitramfs } from './initramfs.mjs';
+import { MODULES, moduleEntries } from './modules.mjs';
 
 /**
  * Paths of what the guest tests boot, all from Debian 12's amd64 packages.
  * @typedef {object} DebianPieces
  * @property {string} vmlinuz linux-image-amd64's kernel, a bzImage
+ * @property {string} modules directory of modules for `vmlinuz`: those of `MODULES`, for `moduleEntries`
  * @property {string} cloudVmlinuz linux-image-cloud-amd64's kernel, a bzImage
  * @property {string} busybox the static busybox, an ELF for x86-64
  * @property {string} initrd the yardstick initramfs (tooling/bench/guest/init), gzip-compressed
  * @property {string} debianInitrd initramfs-tools' own init and scripts, gzip-compressed
+ * @property {string} rootInitrd an initramfs for `vmlinuz` that loads the disk driver and starts the system on `root=`
  * @property {string} grub GRUB's 64-bit PV image, grub-x86_64-xen.bin
  */
 
 const repository = fileURLToPath(new URL('../../../', import.meta.url));
 const initScript = join(repository, 'tooling/bench/guest/init');
+const rootInitScript = join(repository, 'tooling/debian/guest/init-root');
 
 /** The directory of the unpacked pieces: `$XENOLITH_CACHE/debian`, or `.cache/debian` of the repository. */
 export function cacheDirectory() {
@@ -42,13 +45,16 @@ function writeWhole(path, data) {
 
 /** @param {Apt} apt @param {string} cache @returns {DebianPieces} */
 function obtain(apt, cache) {
-  /** @param {string} metaPackage */
-  const kernel = (metaPackage) => {
+  /** @param {string} metaPackage @param {string[]} [more] */
+  const kernel = (metaPackage, more = []) => {
     const name = apt.dependency(metaPackage, /^linux-image-6\.1\./);
-    return only(join(apt.unpack(name, ['./boot/vmlinuz-*']), 'boot'), /^vmlinuz-/);
+    const tree = apt.unpack(name, ['./boot/vmlinuz-*', ...more]);
+    return { tree, vmlinuz: only(join(tree, 'boot'), /^vmlinuz-/) };
   };
-  const vmlinuz = kernel('linux-image-amd64');
-  const cloudVmlinuz = kernel('linux-image-cloud-amd64');
+  const moduleFiles = MODULES.map((name) => `./lib/modules/*/${name}.ko`);
+  const { tree, vmlinuz } = kernel('linux-image-amd64', moduleFiles);
+  const modules = join(tree, 'lib/modules');
+  const cloudVmlinuz = kernel('linux-image-cloud-amd64').vmlinuz;
   const busybox = join(apt.unpack('busybox-static', ['./bin/busybox']), 'bin/busybox');
   const grubFile = './usr/lib/grub-xen/grub-x86_64-xen.bin';
   const grub = join(apt.unpack('grub-xen-host', [grubFile]), grubFile);
@@ -66,18 +72,17 @@ function obtain(apt, cache) {
     }),
   );
   const initrd = join(cache, 'initrd.gz');
-  const applets = execFileSync(busybox, ['--list'], { encoding: 'utf8' }).trim().split('\n');
-  writeWhole(
-    initrd,
-    buildInitramfs({ busybox: readFileSync(busybox), applets, init: readFileSync(initScript) }),
-  );
-  return { vmlinuz, cloudVmlinuz, busybox, initrd, debianInitrd, grub };
+  writeWhole(initrd, busyboxInitramfs(busybox, readFileSync(initScript)));
+  const rootInitrd = join(cache, 'root-initrd.gz');
+  const rootModules = moduleEntries(modules, ['crc32c_generic', 'ext4', 'xen-blkfront']);
+  writeWhole(rootInitrd, busyboxInitramfs(busybox, readFileSync(rootInitScript), rootModules));
+  return { vmlinuz, modules, cloudVmlinuz, busybox, initrd, debianInitrd, rootInitrd, grub };
 }
 
-/** A change of this program or of the init script makes the cached answer stale; a new Debian kernel does not. */
+/** A change of this program or of the init scripts makes the cached answer stale; a new Debian kernel does not. */
 function recipe() {
   const here = dirname(fileURLToPath(import.meta.url));
-  const hash = createHash('sha256').update(readFileSync(initScript));
+  const hash = createHash('sha256').update(readFileSync(initScript)).update(readFileSync(rootInitScript));
   for (const file of readdirSync(here).sort())
     if (file.endsWith('.mjs')) hash.update(readFileSync(join(here, file)));
   return hash.digest('hex');

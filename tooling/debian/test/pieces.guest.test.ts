@@ -26,6 +26,18 @@ describe.skipIf(pieces === undefined)(`Debian's pieces (${reason ?? 'found'})`, 
     }
   });
 
+  it('rootInitrd holds the disk driver and ext4, with what they need', () => {
+    const archive = gunzipSync(readFileSync(pieces!.rootInitrd));
+    for (const text of [
+      'switch_root',
+      'modules/xen-blkfront.ko\0',
+      'modules/ext4.ko\0',
+      'modules/jbd2.ko\0',
+    ]) {
+      expect(archive.includes(text), text).toBe(true);
+    }
+  });
+
   it('debianInitrd is made of the packages as they are, with scripts in their order', () => {
     const archive = gunzipSync(readFileSync(pieces!.debianInitrd));
     for (const text of [
