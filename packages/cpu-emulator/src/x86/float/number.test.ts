@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { DOUBLE, pack, unpack } from './formats.js';
-import { add, compare, divide, type FloatNumber, multiply, squareRoot } from './number.js';
+import { add, bitLength, compare, divide, type FloatNumber, multiply, squareRoot } from './number.js';
 import { type Environment, round } from './rounding.js';
 
 const view = new DataView(new ArrayBuffer(8));
@@ -49,4 +49,13 @@ it.each(VALUES)('%s with each other value: sum, product, quotient, order', (a) =
     expect(compare(of(a), of(b))).toBe(a < b ? -1 : a > b ? 1 : 0);
   }
   if (a >= 0) expect(rounded(squareRoot(of(a)))).toBe(bitsOf(Math.sqrt(a)));
+});
+
+it('bits of integers, at and beside powers of two', () => {
+  for (const n of [0, 1, 52, 53, 54, 63, 64, 127, 1022, 1023, 1024, 2000]) {
+    const power = 1n << BigInt(n);
+    expect(bitLength(power)).toBe(n + 1);
+    expect(bitLength(power + 1n)).toBe(n === 0 ? 2 : n + 1);
+    if (n > 0) expect(bitLength(power - 1n)).toBe(n);
+  }
 });

@@ -20,17 +20,27 @@ export interface Finite {
 }
 
 /** More bits than any format has: what lies further below than this matters only as sticky. */
-const GUARD = 200;
+const GUARD = 140;
 
 export const zero = (negative: boolean): FloatNumber => ({ kind: 'zero', negative });
 export const infinite = (negative: boolean): FloatNumber => ({ kind: 'infinite', negative });
 export const finite = (negative: boolean, significand: bigint, exponent: number): FloatNumber =>
   significand === 0n ? zero(negative) : { kind: 'finite', negative, significand, exponent };
 
+const scratch = new DataView(new ArrayBuffer(8));
+
 /** Number of bits of a positive integer. */
 export function bitLength(v: bigint): number {
-  const hex = v.toString(16);
-  return 4 * hex.length - Math.clz32(Number.parseInt(hex[0]!, 16)) + 28;
+  const approximate = Number(v);
+  if (approximate === Number.POSITIVE_INFINITY) {
+    const hex = v.toString(16);
+    return 4 * hex.length - Math.clz32(Number.parseInt(hex[0]!, 16)) + 28;
+  }
+  scratch.setFloat64(0, approximate);
+  const length = (scratch.getUint16(0) >> 4) - 1022;
+  // A power of two may have come about by rounding up.
+  const isPower = approximate * 2 ** -(length - 1) === 1;
+  return isPower && v >> BigInt(length - 1) === 0n ? length - 1 : length;
 }
 
 export const negated = (v: FloatNumber): FloatNumber => ({ ...v, negative: !v.negative });
