@@ -78,6 +78,16 @@ export function addUpCommands(program: Command, onStatus: (status: number) => vo
 
   addBlockCommands(program, onStatus);
 
+  const memSet = program
+    .command('mem-set')
+    .summary('ask a guest to have so much memory')
+    .argument('<domain>', 'its name or number')
+    .argument('<MiB>', 'memory', wholeNumber(1, 3900, 'MiB'));
+  addHostChoice(memSet).action(async (domain: string, mib: number, options) => {
+    const { memSetCommand } = await import('./commands/control.js');
+    onStatus(await memSetCommand(domain, mib, options));
+  });
+
   const vcpuSet = program
     .command('vcpu-set')
     .summary('ask a guest to have so many vCPUs online')

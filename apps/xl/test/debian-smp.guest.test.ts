@@ -44,6 +44,8 @@ async function boot(): Promise<Ended> {
       const line = console.slice(console.lastIndexOf('\n', before - 1) + 1);
       const want = /^WANT (\d)\r?\n/m.exec(line);
       if (want) guest.setVcpus(Number(want[1]));
+      const memory = /^MEMORY (\d+)\r?\n/m.exec(line);
+      if (memory) guest.setMemory(Number(memory[1]));
     },
   });
   guest.unpause();
@@ -58,7 +60,7 @@ describe.skipIf(pieces === undefined)(`Debian's kernel with eight vCPUs (${reaso
     first = await boot();
   });
 
-  it('has those online that the toolstack or the guest itself wants, and computes right on all of them', () => {
+  it('has those vCPUs, and the memory, that the toolstack or the guest itself wants, and computes right', () => {
     expect(consoleLines(first.console).filter((line) => line !== '')).toEqual([
       'POSSIBLE 0-7 PRESENT 0-3 ONLINE 0-3',
       ...SUMS,
@@ -70,7 +72,11 @@ describe.skipIf(pieces === undefined)(`Debian's kernel with eight vCPUs (${reaso
       'ONLINE 0-1',
       'ONLINE 0',
       'ONLINE 0-1',
+      'MEMORY 300',
+      'HAS 307200',
       ...SUMS,
+      'MEMORY 512',
+      'HAS 524288',
       'reboot: System halted',
     ]);
     expect(first.reason).toBe('poweroff');

@@ -3,7 +3,7 @@ import type { Domain } from '@xenolith/hypervisor-core';
 import { type DiskHost, GuestDisks } from './devices/guest-disks.js';
 import type { DomainConfig } from './domain-config.js';
 import { freeName, type Identity } from './identity.js';
-import { DEFAULT_MEMORY_MIB, Incarnation, type IncarnationHost, wallclock } from './incarnation.js';
+import { DEFAULT_MEMORY_MIB, Incarnation, type IncarnationHost, pagesOf, wallclock } from './incarnation.js';
 import { type DomainResult, type ShutdownReason, shutdownReason } from './result.js';
 import type { ShutdownAction } from './shutdown-action.js';
 import { formatUuid, randomUuid } from './uuid.js';
@@ -38,6 +38,7 @@ export class GuestDomain {
   private restarts = 0;
   private finished: DomainResult | undefined;
   private online: number;
+  private target: number;
   /** Instructions that each vCPU retired before the last reboot. */
   private readonly retiredBefore: number[] = [];
 
@@ -56,6 +57,7 @@ export class GuestDomain {
     this.ended = new Promise((resolve) => {
       this.resolveEnded = resolve;
     });
+    this.target = this.memoryMiB;
     this.maxVcpus = config.maxVcpus ?? config.vcpus ?? 1;
     this.online = this.checkedVcpus(config.vcpus ?? 1);
     // One that is kept has let go of its disks, so that its successor can have them.
@@ -116,6 +118,27 @@ export class GuestDomain {
   requestShutdown(command: 'poweroff' | 'reboot' | 'halt' | 'suspend' = 'poweroff'): void {
     if (!this.current) return;
     this.host.xenstore.local.write(`/local/domain/${this.domid}/control/shutdown`, command);
+    this.host.wake();
+  }
+
+  /** Memory that the guest was told to have, in MiB. */
+  get memoryTargetMiB(): number {
+    return this.target;
+  }
+
+  /**
+   * Asks the guest to have so much memory, through `memory/target`, as `xl mem-set` does: its balloon driver gives pages
+   * back or takes them. It may ignore that, but will not get more. @throws BadInputError
+   */
+  setMemory(memoryMiB: number): void {
+    const most = this.config.maxMemoryMiB ?? this.memoryMiB;
+    if (!(Number.isInteger(memoryMiB) && memoryMiB >= 1 && memoryMiB <= most))
+      throw new BadInputError(`The domain may have 1 to ${most} MiB of memory, not ${memoryMiB}.`);
+    this.target = memoryMiB;
+    const { current } = this;
+    if (!current) return;
+    current.domain.maxPages = pagesOf(memoryMiB);
+    this.host.xenstore.local.write(`/local/domain/${this.domid}/memory/target`, String(memoryMiB * 1024));
     this.host.wake();
   }
 
@@ -212,6 +235,8 @@ export class GuestDomain {
   }
 
   private restart(before: DomainResult): void {
+    // It starts with what its configuration says.
+    this.target = this.memoryMiB;
     try {
       this.current = this.start();
     } catch (error) {

@@ -51,7 +51,7 @@ export class Incarnation {
         kernel: config.kernel,
         name: identity.name,
         handle: parseUuid(identity.uuid),
-        memoryPages: Math.floor(memoryMiB * PAGES_PER_MIB),
+        memoryPages: pagesOf(memoryMiB),
         vcpus: maxVcpus,
         // libxl gives a PV guest one range: xc_domain_set_memmap_limit.
         memoryMap: [{ address: 0n, size: BigInt(maxMemoryMiB) << 20n, type: XEN_HVM_MEMMAP_TYPE_RAM }],
@@ -111,6 +111,8 @@ export class Incarnation {
 }
 
 export const DEFAULT_MEMORY_MIB = 128;
+
+export const pagesOf = (memoryMiB: number): number => Math.floor(memoryMiB * PAGES_PER_MIB);
 
 /** Nanoseconds since 1970 on the host's clock. */
 export const wallclock = (hv: Hypervisor): bigint => hv.wallclockNs + BigInt(Math.floor(hv.clock.now));

@@ -37,6 +37,12 @@ export async function domainCommand(
   return ExitStatus.poweredOff;
 }
 
+/** `xenolith mem-set DOMAIN MIB` */
+export async function memSetCommand(domain: string, mib: number, options: HostChoice): Promise<number> {
+  await ask(options, { do: 'mem-set', domain, mib });
+  return ExitStatus.poweredOff;
+}
+
 /** `xenolith vcpu-set DOMAIN COUNT` */
 export async function vcpuSetCommand(domain: string, count: number, options: HostChoice): Promise<number> {
   await ask(options, { do: 'vcpu-set', domain, count });

@@ -67,6 +67,9 @@ describe('a host on its control socket', () => {
     await expect(client.request({ do: 'vcpu-set', domain: 'web', count: 9 })).rejects.toThrow(
       '1 to 2 online',
     );
+    await client.request({ do: 'mem-set', domain: 'web', mib: 4 });
+    expect(control('memory/target')).toBe('4096');
+    await expect(client.request({ do: 'mem-set', domain: 'web', mib: 9 })).rejects.toThrow('1 to 8 MiB');
     await client.request({ do: 'destroy', domain: 'web' });
     await expect(client.request({ do: 'destroy', domain: 'web' })).rejects.toThrow(
       'There is no domain "web": there is db (2).',

@@ -9,6 +9,7 @@ describe('requests', () => {
     { do: 'pause', domain: 'web' },
     { do: 'console', domain: '3' },
     { do: 'vcpu-set', domain: 'web', count: 2 },
+    { do: 'mem-set', domain: 'web', mib: 64 },
     { do: 'create', text: 'name = "x"', file: 'x.cfg', directory: '/', paused: true },
     { do: 'block-list', domain: 'web' },
     { do: 'block-attach', domain: 'web', disk: 'a.img,raw,xvdb', directory: '/' },

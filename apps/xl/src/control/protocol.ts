@@ -8,6 +8,7 @@ export type ControlRequest =
   | { readonly do: 'list' }
   | { readonly do: DomainOperation; readonly domain: string }
   | { readonly do: 'vcpu-set'; readonly domain: string; readonly count: number }
+  | { readonly do: 'mem-set'; readonly domain: string; readonly mib: number }
   | { readonly do: 'block-list'; readonly domain: string }
   /** A disk as xl-disk-configuration(5) writes it; a relative path in it begins at `directory`. */
   | {
@@ -59,17 +60,21 @@ export function parseRequest(line: string): ControlRequest {
     if (typeof value !== 'string') throw new BadInputError(`"${key}" should be a string.`);
     return value;
   };
+  const number = (key: string): number => {
+    const value = fields[key];
+    if (typeof value !== 'number') throw new BadInputError(`"${key}" should be a number.`);
+    return value;
+  };
   const operation = text('do');
   const ofDomain = DOMAIN_OPERATIONS.find((name) => name === operation);
   if (ofDomain) return { do: ofDomain, domain: text('domain') };
   switch (operation) {
     case 'list':
       return { do: 'list' };
-    case 'vcpu-set': {
-      const { count } = fields;
-      if (typeof count !== 'number') throw new BadInputError('"count" should be a number.');
-      return { do: 'vcpu-set', domain: text('domain'), count };
-    }
+    case 'vcpu-set':
+      return { do: 'vcpu-set', domain: text('domain'), count: number('count') };
+    case 'mem-set':
+      return { do: 'mem-set', domain: text('domain'), mib: number('mib') };
     case 'block-list':
       return { do: 'block-list', domain: text('domain') };
     case 'block-attach':

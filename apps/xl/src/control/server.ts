@@ -138,6 +138,9 @@ class Session {
       case 'reboot':
         guests.domain(request.domain).requestShutdown(request.do === 'reboot' ? 'reboot' : 'poweroff');
         return {};
+      case 'mem-set':
+        guests.domain(request.domain).setMemory(request.mib);
+        return {};
       case 'vcpu-set':
         guests.domain(request.domain).setVcpus(request.count);
         return {};
