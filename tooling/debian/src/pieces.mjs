@@ -17,6 +17,7 @@ import { MODULES, moduleEntries } from './modules.mjs';
  * @property {string} initrd the yardstick initramfs (tooling/bench/guest/init), gzip-compressed
  * @property {string} debianInitrd initramfs-tools' own init and scripts, gzip-compressed
  * @property {string} rootInitrd an initramfs for `vmlinuz` that loads the disk driver and starts the system on `root=`
+ * @property {string} xenstored xen-utils-4.17's xenstored, a dynamic ELF that wants Xen's libraries
  * @property {string} grub GRUB's 64-bit PV image, grub-x86_64-xen.bin
  */
 
@@ -76,7 +77,9 @@ function obtain(apt, cache) {
   const rootInitrd = join(cache, 'root-initrd.gz');
   const rootModules = moduleEntries(modules, ['crc32c_generic', 'ext4', 'xen-blkfront']);
   writeWhole(rootInitrd, busyboxInitramfs(busybox, readFileSync(rootInitScript), rootModules));
-  return { vmlinuz, modules, cloudVmlinuz, busybox, initrd, debianInitrd, rootInitrd, grub };
+  const daemonFile = './usr/lib/xen-4.17/bin/xenstored';
+  const xenstored = join(apt.unpack('xen-utils-4.17', [daemonFile]), daemonFile);
+  return { vmlinuz, modules, cloudVmlinuz, busybox, initrd, debianInitrd, rootInitrd, grub, xenstored };
 }
 
 /** A change of this program or of the init scripts makes the cached answer stale; a new Debian kernel does not. */

@@ -13,7 +13,7 @@ describe.skipIf(pieces === undefined)(`Debian's pieces (${reason ?? 'found'})`, 
     expect(image.readUInt16LE(0x1fe)).toBe(0xaa55);
   });
 
-  it.each(['grub', 'busybox'] as const)('%s is an ELF for x86-64', (name) => {
+  it.each(['grub', 'busybox', 'xenstored'] as const)('%s is an ELF for x86-64', (name) => {
     const image = readFileSync(pieces![name]);
     expect([...image.subarray(0, 5)]).toEqual([0x7f, 0x45, 0x4c, 0x46, 2]);
     expect(image.readUInt16LE(18)).toBe(62);

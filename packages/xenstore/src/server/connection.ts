@@ -110,13 +110,18 @@ export class ServerConnection implements Actor {
     this.host.queued(this, message);
   }
 
-  /** For the server: queues a watch event, unless the same waits already or the client lets too much wait. */
+  /**
+   * For the server: queues a watch event, unless the same waits already (special ones may wait more than once) or the
+   * client lets too much wait.
+   */
   sendEvent(path: string, token: string): void {
     const body = toBytes(`${path}\0${token}\0`);
     if (body.length > XENSTORE_PAYLOAD_MAX) return;
     if (!this.privileged && this.output.bytes + body.length > this.host.quotas.memory) return;
     const message: Message = { type: XS_WATCH_EVENT, requestId: 0, transactionId: 0, body };
-    if (this.output.pushEvent(encodeMessage(message), `${path}\0${token}`)) this.host.queued(this, message);
+    const bytes = encodeMessage(message);
+    const once = path.startsWith('@') ? undefined : `${path}\0${token}`;
+    if (this.output.pushEvent(bytes, once)) this.host.queued(this, message);
   }
 
   addTransaction(transaction: Transaction): number {

@@ -37,7 +37,8 @@ export const setTarget: Handler = (request) => {
     DomainRecord,
     DomainRecord,
   ];
-  domain.connection!.target = target.domid;
+  // Domain 0 has all rights as it is.
+  if (domain.connection) domain.connection.target = target.domid;
   return OK;
 };
 
@@ -49,6 +50,6 @@ function onlyDomain(request: Request): DomainRecord {
 
 function connected(request: Request, domid: number): DomainRecord {
   const domain = request.core.domains.get(domid);
-  if (!domain?.connection) throw new XenstoreError('ENOENT');
+  if (!domain || (domid !== 0 && !domain.connection)) throw new XenstoreError('ENOENT');
   return domain;
 }

@@ -65,7 +65,8 @@ export class NodeOperations {
     const parentPath = parentOf(path);
     const parent = this.view.read(parentPath);
     if (!parent) throw new XenstoreError('EINVAL');
-    const doomed = [...this.below(path)];
+    const doomed: [string, StoreNode][] = [];
+    this.collect(path, doomed);
     // Events first, while it can still be seen who may have them.
     for (const [each, node] of doomed) this.changed(each, node, each !== path);
     for (const [each, node] of doomed) {
@@ -73,6 +74,8 @@ export class NodeOperations {
       this.view.count(ownerOf(node), -1);
     }
     const children = parent.children.filter((name) => name !== nameOf(path));
+    // A transaction has seen the parent before the node was made by others; its commit will be refused.
+    if (children.length === parent.children.length) throw new XenstoreError('EIO');
     this.view.write(parentPath, { ...parent, children });
   }
 
@@ -136,8 +139,8 @@ export class NodeOperations {
     }
     const adopter = { ...ancestor, children: [...ancestor.children, child!] };
 
-    for (const [, content] of [...fresh, [ancestorPath, adopter] as const]) this.checkSize(content);
     this.checkNodeCount(fresh.length);
+    for (const [, content] of [...fresh, [ancestorPath, adopter] as const]) this.checkSize(content);
     for (const [each, content] of fresh) {
       this.view.write(each, content);
       this.view.count(permissions[0]!.domid, 1);
@@ -152,22 +155,24 @@ export class NodeOperations {
 
   private checkSize(content: NodeContent): void {
     const tooLarge = storedSize({ ...content, generation: 0 }) >= this.quotas['node-size'];
-    if (tooLarge && !this.actor.privileged) throw new XenstoreError('ENOSPC', 'The node is too large.');
+    if (!tooLarge || this.actor.privileged) return;
+    this.view.fail();
+    throw new XenstoreError('ENOSPC', 'The node is too large.');
   }
 
   private checkNodeCount(added: number): void {
     if (this.actor.privileged) return;
     const owned = this.domains.get(this.actor.domid)?.nodes ?? 0;
-    if (owned + added > this.quotas.nodes)
+    if (!this.view.roomForNodes(owned, added))
       throw new XenstoreError('ENOSPC', 'The domain owns too many nodes.');
   }
 
   /** The node and all below it, children before their parents. */
-  private *below(path: string): Generator<[string, StoreNode]> {
+  private collect(path: string, into: [string, StoreNode][]): void {
     const node = this.view.read(path);
-    // A child that a transaction knows only from its parent's list is gone already; the commit will find out.
-    if (!node) return;
-    for (const name of node.children) yield* this.below(childPath(path, name));
-    yield [path, node];
+    // A transaction has seen the parent's list before others removed this; its commit will be refused.
+    if (!node) throw new XenstoreError('EIO');
+    for (const name of node.children) this.collect(childPath(path, name), into);
+    into.push([path, node]);
   }
 }

@@ -1,7 +1,8 @@
 interface Entry {
   bytes: Uint8Array;
-  /** Which event this is; undefined for a reply. */
-  event?: string;
+  isReply: boolean;
+  /** Which event this is, if it is not to wait twice. */
+  once: string | undefined;
 }
 
 /** What one connection has yet to be sent. Messages leave in order, and in pieces if the transport wants that. */
@@ -25,14 +26,16 @@ export class OutputQueue {
 
   pushReply(bytes: Uint8Array): void {
     this.replyCount++;
-    this.push({ bytes });
+    this.push({ bytes, isReply: true, once: undefined });
   }
 
-  /** @returns false if the same event waits already */
-  pushEvent(bytes: Uint8Array, event: string): boolean {
-    if (this.events.has(event)) return false;
-    this.events.add(event);
-    this.push({ bytes, event });
+  /** @param once names the event if it need not wait twice @returns false if it waits already */
+  pushEvent(bytes: Uint8Array, once: string | undefined): boolean {
+    if (once !== undefined) {
+      if (this.events.has(once)) return false;
+      this.events.add(once);
+    }
+    this.push({ bytes, isReply: false, once });
     return true;
   }
 
@@ -48,8 +51,8 @@ export class OutputQueue {
     this.waiting -= length;
     if (this.sent < entry.bytes.length) return;
     this.sent = 0;
-    if (entry.event === undefined) this.replyCount--;
-    else this.events.delete(entry.event);
+    if (entry.isReply) this.replyCount--;
+    if (entry.once !== undefined) this.events.delete(entry.once);
     this.head++;
     // Not at every message: moving a long array each time would be quadratic.
     if (this.head > 64 && this.head * 2 > this.entries.length) {

@@ -65,7 +65,7 @@ export class XenstoreServer implements ConnectionHost {
     const domains = new Domains(exists, () => store.generation);
     const special = [{ domid: 0, access: 'n' }] as const;
     this.quotas = { ...defaultQuotas, ...options.quotas };
-    this.direct = new DirectView(store, domains);
+    this.direct = new DirectView(store, domains, this.quotas);
     this.core = {
       store,
       domains,
@@ -209,9 +209,9 @@ export class XenstoreServer implements ConnectionHost {
     const transaction = connection.transactions.get(id)!;
     connection.transactions.delete(id);
     if (!commit) return;
-    for (const { path, exact, oldPermissions } of transaction.commit()) {
-      this.events.fire(path, undefined, exact, oldPermissions);
-    }
+    transaction.commit(({ path, exact, oldPermissions }) =>
+      this.events.fire(path, undefined, exact, oldPermissions),
+    );
   }
 
   private introduce(domid: number, gfn: number, port: number): void {

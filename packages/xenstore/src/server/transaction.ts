@@ -65,7 +65,16 @@ export class Transaction implements NodeView {
 
   count(owner: number, change: 1 | -1): void {
     this.counts.set(owner, (this.counts.get(owner) ?? 0) + change);
-    if (change > 0) this.createdNodes = true;
+  }
+
+  /** Only what is there already counts until the commit. */
+  roomForNodes(owned: number): boolean {
+    this.createdNodes = true;
+    return owned < this.quotas.nodes;
+  }
+
+  fail(): void {
+    this.failed = true;
   }
 
   /** Notes an event for the commit. An event for the whole subtree takes the place of one for the node alone. */
@@ -75,25 +84,23 @@ export class Transaction implements NodeView {
   }
 
   /**
-   * Makes the changes, or none of them.
+   * Makes the changes, or none of them. @param committed is told of each one once it is made, others may not be yet
    * @throws XenstoreError EAGAIN on a conflict; ENOSPC beyond the owner's quota; ENOMEM after an earlier failure
    */
-  commit(): CommittedChange[] {
+  commit(committed: (change: CommittedChange) => void): void {
     if (this.failed) throw new XenstoreError('ENOMEM');
     this.checkCounts();
     for (const [path, { original }] of this.accessed) {
       const generation = this.store.get(path)?.generation ?? NO_GENERATION;
       if (generation !== (original?.generation ?? NO_GENERATION)) throw new XenstoreError('EAGAIN');
     }
-    const changes: CommittedChange[] = [];
     for (const [path, { original, node, modified, fire }] of this.accessed) {
       if (!modified) continue;
       if (node) this.store.set(path, node);
       else if (original) this.store.delete(path);
-      if (fire) changes.push({ path, exact: fire.exact, oldPermissions: original?.permissions });
+      if (fire) committed({ path, exact: fire.exact, oldPermissions: original?.permissions });
     }
     for (const [owner, change] of this.counts) this.domains.get(owner)!.nodes += change;
-    return changes;
   }
 
   private checkCounts(): void {

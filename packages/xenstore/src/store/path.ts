@@ -12,7 +12,7 @@ export function domainPath(domid: number): string {
 export function isValidPath(path: string, maxLength: number = XENSTORE_REL_PATH_MAX): boolean {
   if (!/^\/[-A-Za-z0-9/_@]*$/.test(path)) return false;
   if (path !== '/' && (path.endsWith('/') || path.includes('//'))) return false;
-  const prefix = /^\/local\/domain\/\d{1,5}\//.exec(path)?.[0].length ?? 0;
+  const prefix = /^\/local\/domain\/(?:\d{1,5}|-\d{1,4})\//.exec(path)?.[0].length ?? 0;
   return path.length <= prefix + maxLength;
 }
 

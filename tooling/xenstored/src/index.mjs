@@ -1,0 +1,2 @@
+export { fileMemory } from './file-memory.mjs';
+export { RealXenstored, realXenstored } from './real-xenstored.mjs';
