@@ -1,5 +1,5 @@
 import { ownerOf } from '../store/node.js';
-import { childPath, nameOf, parentOf } from '../store/path.js';
+import { childPath } from '../store/path.js';
 import type { Store } from '../store/store.js';
 import type { Domains } from './domains.js';
 
@@ -7,15 +7,18 @@ import type { Domains } from './domains.js';
 export function checkStore(store: Store, domains: Domains): string[] {
   const problems: string[] = [];
   const owned = new Map<number, number>();
+  const listed = new Set(['/']);
   for (const [path, node] of store.entries()) {
     owned.set(ownerOf(node), (owned.get(ownerOf(node)) ?? 0) + 1);
-    if (path !== '/' && !store.get(parentOf(path))?.children.includes(nameOf(path))) {
-      problems.push(`${path} is not listed by its parent.`);
-    }
-    if (new Set(node.children).size !== node.children.length) problems.push(`${path} lists a child twice.`);
     for (const name of node.children) {
-      if (!store.get(childPath(path, name))) problems.push(`${path} lists ${name}, which does not exist.`);
+      const child = childPath(path, name);
+      if (listed.has(child)) problems.push(`${path} lists ${name} twice.`);
+      if (!store.get(child)) problems.push(`${path} lists ${name}, which does not exist.`);
+      listed.add(child);
     }
+  }
+  for (const [path] of store.entries()) {
+    if (!listed.has(path)) problems.push(`${path} is not listed by its parent.`);
   }
   for (const [owner, count] of owned) {
     const counted = domains.get(owner)?.nodes;

@@ -13,7 +13,7 @@ import type { Actor } from './actor.js';
 import { OutputQueue } from './output-queue.js';
 import type { Quotas } from './quotas.js';
 import type { Transaction } from './transaction.js';
-import type { Watch } from './watches.js';
+import type { Watch, Watches } from './watches.js';
 
 /** How a connection's bytes travel. Called by the server, never in the middle of a request. */
 export interface ServerTransport {
@@ -30,6 +30,7 @@ export interface ServerTransport {
 /** What a connection needs of the server. */
 export interface ConnectionHost {
   readonly quotas: Quotas;
+  readonly watches: Watches;
   submit(connection: ServerConnection, message: Message): void;
   queued(connection: ServerConnection, message: Message): void;
   closed(connection: ServerConnection): void;
@@ -39,7 +40,8 @@ export interface ConnectionHost {
 export class ServerConnection implements Actor {
   readonly privileged: boolean;
   target: number | undefined;
-  readonly watches: Watch[] = [];
+  /** By path and token, in the order they were set. Changed by `Watches` only. */
+  readonly watches = new Map<string, Watch>();
   readonly transactions = new Map<number, Transaction>();
   private nextTransactionId = 1;
   private readonly parser = new MessageParser();
@@ -49,6 +51,8 @@ export class ServerConnection implements Actor {
   constructor(
     private readonly host: ConnectionHost,
     readonly domid: number,
+    /** Grows from each connection of a server to the next. */
+    readonly serial: number,
     readonly transport: ServerTransport,
   ) {
     this.privileged = domid === 0;
@@ -134,7 +138,7 @@ export class ServerConnection implements Actor {
   }
 
   dropWatchesAndTransactions(): void {
-    this.watches.length = 0;
+    this.host.watches.removeAll(this);
     this.transactions.clear();
   }
 

@@ -80,7 +80,7 @@ function showDomain({ core }: Request, domid: number): string {
   const { connection } = domain;
   const figures = {
     nodes: domain.nodes,
-    watches: connection?.watches.length ?? 0,
+    watches: connection?.watches.size ?? 0,
     transactions: connection?.transactions.size ?? 0,
     memory: connection?.outputBytes ?? 0,
   };

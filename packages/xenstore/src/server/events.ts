@@ -3,12 +3,12 @@ import { READ } from '../store/permissions.js';
 import { rightsOf } from './actor.js';
 import type { ServerConnection } from './connection.js';
 import type { DirectView } from './view.js';
-import { matches, maySeeChange, pathForClient } from './watches.js';
+import { maySeeChange, pathForClient, type Watches } from './watches.js';
 
 /** Tells watches of what happened, each client only what it may know. */
 export class Events {
   constructor(
-    private readonly connections: ReadonlySet<ServerConnection>,
+    private readonly watches: Watches,
     private readonly view: DirectView,
     private readonly special: ReadonlyMap<string, readonly StoredPermission[]>,
   ) {}
@@ -24,18 +24,21 @@ export class Events {
     exact: boolean,
     oldPermissions: readonly StoredPermission[] | undefined,
   ): void {
-    for (const connection of this.connections) {
-      const hits = connection.watches.filter((watch) => matches(watch, path, exact));
-      if (hits.length === 0 || !maySeeChange(connection, this.view, path, node, oldPermissions)) continue;
-      for (const watch of hits) connection.sendEvent(pathForClient(watch, path), watch.token);
+    let asked: ServerConnection | undefined;
+    let allowed = false;
+    for (const watch of this.watches.hits(path, exact)) {
+      const { connection } = watch;
+      if (connection !== asked) {
+        asked = connection;
+        allowed = maySeeChange(connection, this.view, path, node, oldPermissions);
+      }
+      if (allowed) connection.sendEvent(pathForClient(watch, path), watch.token);
     }
   }
 
   fireSpecial(name: '@introduceDomain' | '@releaseDomain'): void {
-    for (const connection of this.connections) {
-      if (!(rightsOf(connection, this.special.get(name)!) & READ)) continue;
-      for (const watch of connection.watches)
-        if (watch.path === name) connection.sendEvent(name, watch.token);
+    for (const { connection, token } of this.watches.hits(name, true)) {
+      if (rightsOf(connection, this.special.get(name)!) & READ) connection.sendEvent(name, token);
     }
   }
 }

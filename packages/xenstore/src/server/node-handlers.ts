@@ -9,8 +9,7 @@ import { type Handler, OK, type Request } from './request.js';
 // The handlers of requests about nodes; docs/misc/xenstore.txt, "Database read, write and permissions operations".
 
 export const directory: Handler = (request) => {
-  const node = request.nodes.read(request.absolute(request.only()));
-  return node.children.map((name) => `${name}\0`).join('');
+  return request.nodes.read(request.absolute(request.only())).children.toString();
 };
 
 /** Pieces of a long list: the node's generation, then whole names; an empty one ends the list. */
@@ -18,7 +17,7 @@ export const directoryPart: Handler = (request) => {
   const strings = request.strings(2);
   if (strings.length !== 2) throw new XenstoreError('EINVAL');
   const node = request.nodes.read(request.absolute(strings[0]!));
-  const list = node.children.map((name) => `${name}\0`).join('');
+  const list = node.children.toString();
   const offset = atoi(strings[1]!) >>> 0;
   const generation = `${node.generation}\0`;
   if (offset >= list.length) return `${generation}\0`;

@@ -1,4 +1,5 @@
 import { XenstoreError } from '../errors.js';
+import { Children } from '../store/children.js';
 import { ownerOf, type StoredPermission, type StoreNode, storedSize } from '../store/node.js';
 import { childPath, isValidPath, nameOf, parentOf } from '../store/path.js';
 import { OWNER, READ, WRITE } from '../store/permissions.js';
@@ -73,9 +74,9 @@ export class NodeOperations {
       this.view.delete(each);
       this.view.count(ownerOf(node), -1);
     }
-    const children = parent.children.filter((name) => name !== nameOf(path));
+    const children = parent.children.without(nameOf(path));
     // A transaction has seen the parent before the node was made by others; its commit will be refused.
-    if (children.length === parent.children.length) throw new XenstoreError('EIO');
+    if (children === parent.children) throw new XenstoreError('EIO');
     this.view.write(parentPath, { ...parent, children });
   }
 
@@ -133,11 +134,15 @@ export class NodeOperations {
     const fresh: [string, NodeContent][] = [];
     let child: string | undefined;
     for (let each = path; each !== ancestorPath; each = parentOf(each)) {
-      const content = { value: child ? nothing : value, children: child ? [child] : [], permissions };
+      const content = {
+        value: child ? nothing : value,
+        children: child ? Children.none.with(child) : Children.none,
+        permissions,
+      };
       fresh.push([each, content]);
       child = nameOf(each);
     }
-    const adopter = { ...ancestor, children: [...ancestor.children, child!] };
+    const adopter = { ...ancestor, children: ancestor.children.with(child!) };
 
     this.checkNodeCount(fresh.length);
     for (const [, content] of [...fresh, [ancestorPath, adopter] as const]) this.checkSize(content);

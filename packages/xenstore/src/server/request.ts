@@ -8,12 +8,14 @@ import type { Domains } from './domains.js';
 import type { NodeOperations } from './node-operations.js';
 import type { Quotas } from './quotas.js';
 import type { Transaction } from './transaction.js';
+import type { Watches } from './watches.js';
 
 /** The parts of the server that requests work on. */
 export interface ServerCore {
   readonly store: Store;
   readonly domains: Domains;
   readonly quotas: Quotas;
+  readonly watches: Watches;
   /** Permissions of `@introduceDomain` and `@releaseDomain`. */
   readonly special: Map<string, readonly StoredPermission[]>;
   startTransaction(connection: ServerConnection): number;

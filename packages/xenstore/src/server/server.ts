@@ -1,5 +1,6 @@
 import { DOMID_FIRST_RESERVED, XENSTORE_PAYLOAD_MAX, XS_ERROR, xsdErrors } from '@xenolith/xen-abi';
 import { XenstoreError } from '../errors.js';
+import { Children } from '../store/children.js';
 import { ownerOf, type StoredPermission, type StoreNode } from '../store/node.js';
 import { childPath } from '../store/path.js';
 import { Store } from '../store/store.js';
@@ -17,6 +18,7 @@ import { Request, type ServerCore } from './request.js';
 import type { ServerStatistics } from './statistics.js';
 import { Transaction } from './transaction.js';
 import { DirectView, type NodeView } from './view.js';
+import { Watches } from './watches.js';
 
 /** Sees each message that comes in, and each that is queued to go out. */
 export type MessageListener = (
@@ -51,12 +53,14 @@ export interface XenstoreServerOptions {
  */
 export class XenstoreServer implements ConnectionHost {
   readonly quotas: Quotas;
+  readonly watches = new Watches();
   private readonly core: ServerCore;
   private readonly direct: DirectView;
   private readonly events: Events;
   private readonly connections = new Set<ServerConnection>();
   private readonly requests: { connection: ServerConnection; message: Message }[] = [];
   private readonly withOutput = new Set<ServerConnection>();
+  private nextSerial = 0;
   private busy = false;
 
   constructor(private readonly options: XenstoreServerOptions = {}) {
@@ -70,6 +74,7 @@ export class XenstoreServer implements ConnectionHost {
       store,
       domains,
       quotas: this.quotas,
+      watches: this.watches,
       special: new Map([
         ['@introduceDomain', special],
         ['@releaseDomain', special],
@@ -84,9 +89,9 @@ export class XenstoreServer implements ConnectionHost {
       },
       print: (text) => options.onLog?.(text),
     };
-    this.events = new Events(this.connections, this.direct, this.core.special);
+    this.events = new Events(this.watches, this.direct, this.core.special);
     domains.add(0).nodes = 1;
-    store.set('/', { value: new Uint8Array(0), children: [], permissions: special });
+    store.set('/', { value: new Uint8Array(0), children: Children.none, permissions: special });
     this.operations(serverActor, this.direct).mkdir('/tool/xenstored');
   }
 
@@ -97,7 +102,7 @@ export class XenstoreServer implements ConnectionHost {
    */
   connect(domid: number, transport: ServerTransport | ((bytes: Uint8Array) => void)): ServerConnection {
     const path = typeof transport === 'function' ? { outputReady: sendAll(transport) } : transport;
-    const connection = new ServerConnection(this, domid, path);
+    const connection = new ServerConnection(this, domid, this.nextSerial++, path);
     this.connections.add(connection);
     if (domid !== 0) {
       const { domains } = this.core;
@@ -132,7 +137,7 @@ export class XenstoreServer implements ConnectionHost {
     return {
       connections: this.connections.size,
       nodes: this.core.store.size,
-      watches: sum((connection) => connection.watches.length),
+      watches: sum((connection) => connection.watches.size),
       transactions: sum((connection) => connection.transactions.size),
     };
   }

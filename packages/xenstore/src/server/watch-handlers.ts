@@ -1,7 +1,7 @@
 import { XENSTORE_REL_PATH_MAX } from '@xenolith/xen-abi';
 import { XenstoreError } from '../errors.js';
 import { type Handler, OK } from './request.js';
-import { pathForClient, type Watch } from './watches.js';
+import { pathForClient } from './watches.js';
 
 // docs/misc/xenstore.txt, "Watches" and "Transactions".
 
@@ -13,23 +13,19 @@ export const watch: Handler = (request) => {
   const path = request.absolute(given);
   if (!given.startsWith('@')) request.checkPath(path);
   else if (given.length > XENSTORE_REL_PATH_MAX) throw new XenstoreError('EINVAL');
-  if (connection.watches.some((w) => w.path === path && w.token === token)) throw new XenstoreError('EEXIST');
-  if (!connection.privileged && connection.watches.length > core.quotas.watches)
+  if (core.watches.has(connection, path, token)) throw new XenstoreError('EEXIST');
+  if (!connection.privileged && connection.watches.size > core.quotas.watches)
     throw new XenstoreError('E2BIG');
-  const added: Watch = { path, token, base: path === given ? undefined : connection.base };
-  connection.watches.push(added);
+  const added = core.watches.add(connection, path, token, path === given ? undefined : connection.base);
   request.afterReply = () => connection.sendEvent(pathForClient(added, path), token);
   return OK;
 };
 
 export const unwatch: Handler = (request) => {
-  const { watches } = request.connection;
   const strings = request.strings(2);
   if (strings.length !== 2) throw new XenstoreError('EINVAL');
   const path = request.absolute(strings[0]!);
-  const index = watches.findIndex((w) => w.path === path && w.token === strings[1]);
-  if (index < 0) throw new XenstoreError('ENOENT');
-  watches.splice(index, 1);
+  if (!request.core.watches.remove(request.connection, path, strings[1]!)) throw new XenstoreError('ENOENT');
   return OK;
 };
 

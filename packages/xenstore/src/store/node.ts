@@ -1,3 +1,4 @@
+import type { Children } from './children.js';
 import type { Permission } from './permissions.js';
 
 /** A permission as stored. An ignored one belongs to a domain that was gone when the node was last written or read. */
@@ -8,8 +9,7 @@ export interface StoredPermission extends Permission {
 /** A node of the store. Never changed, only replaced, so that transactions can hold on to what they saw. */
 export interface StoreNode {
   readonly value: Uint8Array;
-  /** Names of the children in the order of their creation. */
-  readonly children: readonly string[];
+  readonly children: Children;
   /** The owner first; never empty. */
   readonly permissions: readonly StoredPermission[];
   /** The store's generation when the node was last written; unique to that write. */
@@ -23,12 +23,7 @@ export function ownerOf(node: StoreNode): number {
   return node.permissions[0]!.domid;
 }
 
-/** Bytes that the list of children takes in a DIRECTORY reply, which is how it counts against limits too. */
-export function childrenLength(children: readonly string[]): number {
-  return children.reduce((sum, name) => sum + name.length + 1, 0);
-}
-
 /** Bytes of a node as xenstored 4.17 stores it, for its size limit: a header of 24, 8 a permission, value, children. */
 export function storedSize(node: StoreNode): number {
-  return 24 + 8 * node.permissions.length + node.value.length + childrenLength(node.children);
+  return 24 + 8 * node.permissions.length + node.value.length + node.children.bytes;
 }
