@@ -4,7 +4,7 @@ import type { ServerConnection } from './connection.js';
 /** What the server knows of a domain. */
 export interface DomainRecord {
   readonly domid: number;
-  /** The store's generation when the domain became known: older permissions were meant for another with its number. */
+  /** The store's, when the domain became known: older permissions were meant for another with its number. */
   readonly generation: number;
   connection?: ServerConnection | undefined;
   shutdown: boolean;
@@ -19,7 +19,7 @@ export class Domains {
   /** @param exists whether the host has a domain of that number */
   constructor(
     private readonly exists: (domid: number) => boolean,
-    private readonly generation: () => number,
+    private readonly nextGeneration: () => number,
   ) {}
 
   get(domid: number): DomainRecord | undefined {
@@ -32,7 +32,7 @@ export class Domains {
   }
 
   add(domid: number): DomainRecord {
-    const record = { domid, generation: this.generation(), shutdown: false, nodes: 0 };
+    const record = { domid, generation: this.nextGeneration(), shutdown: false, nodes: 0 };
     this.records.set(domid, record);
     return record;
   }

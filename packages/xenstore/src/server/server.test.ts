@@ -131,6 +131,18 @@ describe('permissions', () => {
     expect(server.check()).toEqual([]);
   });
 
+  it('nor those of a node that was last written when the old domain’s nodes went', () => {
+    const { server, tools, guests } = setup();
+    tools.setPermissions('/', [
+      { domid: 0, access: 'n' },
+      { domid: 1, access: 'b' },
+    ]);
+    guests[0]!.write('/mine', '');
+    expect(guests[0]!.list('/')).toContain('mine');
+    server.domainDestroyed(1);
+    expect(codeOf(() => new LocalXenstore(server, 1).list('/'))).toBe('EACCES');
+  });
+
   it('ignores permissions for domains that do not exist, and gives them no nodes', () => {
     const server = new XenstoreServer({ domainExists: (domid) => domid < 3 });
     const tools = new LocalXenstore(server);

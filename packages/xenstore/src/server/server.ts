@@ -66,7 +66,7 @@ export class XenstoreServer implements ConnectionHost {
   constructor(private readonly options: XenstoreServerOptions = {}) {
     const exists = options.domainExists?.bind(options) ?? ((domid) => domid < DOMID_FIRST_RESERVED);
     const store = new Store();
-    const domains = new Domains(exists, () => store.generation);
+    const domains = new Domains(exists, () => store.nextGeneration());
     const special = [{ domid: 0, access: 'n' }] as const;
     this.quotas = { ...defaultQuotas, ...options.quotas };
     this.direct = new DirectView(store, domains, this.quotas);

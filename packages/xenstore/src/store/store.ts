@@ -8,15 +8,11 @@ export class Store {
   private readonly nodes = new Map<string, StoreNode>();
   private current = 0;
 
-  /** A number that grows with every write, and also with every start of a transaction. */
-  get generation(): number {
-    return this.current;
-  }
-
   get size(): number {
     return this.nodes.size;
   }
 
+  /** A number that grows with every write, start of a transaction, and new domain. */
   nextGeneration(): number {
     return ++this.current;
   }
