@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Measures Xenolith beside others and prints ratios: node tooling/bench/main.mjs [--quick] [--rounds N] [PART …]
-// Parts: kernels, boot, start; without one, all. What is not installed is skipped with a sentence. Build first.
+// Parts: kernels, boot, start, xenstore; without one, all. What is not installed is skipped with a sentence. Build first.
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,8 +9,9 @@ import { measureBoot } from './src/boot.mjs';
 import { commandLine } from './src/command-line.mjs';
 import { measureFirstByte } from './src/first-byte.mjs';
 import { findEngines, measureKernels } from './src/kernels.mjs';
+import { measureXenstore } from './src/xenstore.mjs';
 
-const PARTS = ['kernels', 'boot', 'start'];
+const PARTS = ['kernels', 'boot', 'start', 'xenstore'];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -40,7 +41,10 @@ try {
     console.log();
   }
   if (wants('boot')) console.log(`${await measureBoot(directory, values.quick ? 1 : Math.min(rounds, 3))}\n`);
-  if (wants('start')) console.log(await measureFirstByte(values.quick ? 3 : 2 * rounds));
+  if (wants('start')) console.log(`${await measureFirstByte(values.quick ? 3 : 2 * rounds)}\n`);
+  if (wants('xenstore')) {
+    console.log(await measureXenstore(directory, values.quick ? 1 : Math.min(rounds, 3), values.quick));
+  }
 } finally {
   rmSync(directory, { recursive: true, force: true });
 }
