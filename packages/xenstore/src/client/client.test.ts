@@ -92,6 +92,28 @@ describe('XenstoreClient', () => {
     await expect(client.read('/b')).rejects.toThrow(XenstoreError);
   });
 
+  it('waits for what a node should be', async () => {
+    const server = new XenstoreServer();
+    const client = connect(server);
+    const other = connect(server);
+    const waited = client.wait('/a/state', (value) => value === '4');
+    await other.write('/a/state', '2');
+    await other.write('/a/state', '4');
+    expect(await waited).toBe('4');
+    const gone = client.wait('/a/state', (value) => value === undefined);
+    await other.rm('/a');
+    expect(await gone).toBeUndefined();
+    expect(await client.wait('/none', (value) => value === undefined)).toBeUndefined();
+    await expect(client.wait('/a//b', () => true)).rejects.toMatchObject({ code: 'EINVAL' });
+    const control = new AbortController();
+    const forever = client.wait('/b', (value) => value === 'x', { signal: control.signal });
+    await other.write('/b', 'y');
+    control.abort(new Error('enough'));
+    await expect(forever).rejects.toThrow('enough');
+    await expect(client.wait('/b', () => true, { signal: control.signal })).rejects.toThrow('enough');
+    await expect.poll(() => server.statistics.watches).toBe(0);
+  });
+
   it('watches as an iteration, that keeps each unread path once', async () => {
     const server = new XenstoreServer();
     const client = connect(server);

@@ -1,4 +1,4 @@
-import { XenstoreError } from '../errors.js';
+import { XenstoreError, XenstoreProtocolError } from '../errors.js';
 import type { Permission } from '../store/permissions.js';
 import type { ClientTransport } from '../transport/client-transport.js';
 import { nulTerminated } from '../wire/text.js';
@@ -27,6 +27,16 @@ export class XenstoreAccess {
 
   async readBytes(path: string): Promise<Uint8Array> {
     return this.request(operations.read(path));
+  }
+
+  /** The value, or undefined if there is no such node. */
+  async readIfExists(path: string): Promise<string | undefined> {
+    try {
+      return await this.read(path);
+    } catch (error) {
+      if (error instanceof XenstoreError && error.code === 'ENOENT') return undefined;
+      throw error;
+    }
   }
 
   async write(path: string, value: Value): Promise<void> {
@@ -124,6 +134,32 @@ export class XenstoreClient extends XenstoreAccess {
       watch.fail(error);
     });
     return watch;
+  }
+
+  /**
+   * Waits until a node is as it should be, and gives its value then; undefined is the value of one that does not exist.
+   * @throws what `signal` gives as its reason, if it is aborted first
+   */
+  async wait(
+    path: string,
+    condition: (value: string | undefined) => boolean,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<string | undefined> {
+    signal?.throwIfAborted();
+    const watch = this.watch(path);
+    const stop = () => watch.fail(signal!.reason);
+    signal?.addEventListener('abort', stop);
+    try {
+      // The first event comes at once; those of nodes below cost a look.
+      for await (const _ of watch) {
+        const value = await this.readIfExists(path);
+        if (condition(value)) return value;
+      }
+      throw new XenstoreProtocolError('The connection is closed.');
+    } finally {
+      signal?.removeEventListener('abort', stop);
+      if (signal?.aborted) await watch.unwatch();
+    }
   }
 
   /**

@@ -14,7 +14,7 @@ export class ClientWatch implements AsyncIterableIterator<string, undefined> {
   private error: Error | undefined;
 
   /** @param unwatch tells the server */
-  constructor(private readonly unwatch: () => Promise<void>) {}
+  constructor(readonly unwatch: () => Promise<void>) {}
 
   [Symbol.asyncIterator](): this {
     return this;
