@@ -27,6 +27,10 @@ export class XenstoreService {
       domainExists: (domid) => hv.exists(domid) && !hv.byId(domid)?.dying,
       onMessage: messageTracer(hv.trace),
       onLog: (line) => hv.log.log('info', 'xenstore', line),
+      timer: {
+        now: () => hv.clock.now / 1e6,
+        after: (ms, run) => void hv.timers.set(hv.clock.now + Math.ceil(ms * 1e6), run),
+      },
     });
     this.local = new LocalXenstore(this.server);
     writeHostEntries(this.local);

@@ -7,6 +7,7 @@ export { ServerConnection, type ServerTransport } from './server/connection.js';
 export { defaultQuotas, type Quotas } from './server/quotas.js';
 export { type MessageListener, XenstoreServer, type XenstoreServerOptions } from './server/server.js';
 export type { ServerStatistics } from './server/statistics.js';
+export type { ServerTimer } from './server/timer.js';
 export { domainPath, isValidPath } from './store/path.js';
 export { type Access, formatPermission, type Permission, parsePermission } from './store/permissions.js';
 export type { ClientTransport } from './transport/client-transport.js';

@@ -6,12 +6,14 @@ import {
 } from '@xenolith/xen-abi';
 import { XenstoreProtocolError } from '../errors.js';
 import { domainPath } from '../store/path.js';
-import { encodeMessage, type Message } from '../wire/message.js';
+import { encodeMessage, HEADER_SIZE, type Message } from '../wire/message.js';
 import { MessageParser } from '../wire/parser.js';
 import { toBytes } from '../wire/text.js';
 import type { Actor } from './actor.js';
 import { OutputQueue } from './output-queue.js';
 import type { Quotas } from './quotas.js';
+import type { RequestInFlight } from './request-in-flight.js';
+import type { ServerTimer } from './timer.js';
 import type { Transaction } from './transaction.js';
 import type { Watch, Watches } from './watches.js';
 
@@ -31,6 +33,15 @@ export interface ServerTransport {
 export interface ConnectionHost {
   readonly quotas: Quotas;
   readonly watches: Watches;
+  readonly timer: ServerTimer | undefined;
+  /** Whether memory and rate of a domain allow more requests. */
+  mayRequest(domid: number): boolean;
+  /** Whether a domain may have so many bytes more. */
+  fits(domid: number, bytes: number): boolean;
+  /** When an event that is queued now is dropped, if ever. */
+  eventDue(): number | undefined;
+  /** A client that had to wait may go on. */
+  resume(connection: ServerConnection): void;
   submit(connection: ServerConnection, message: Message): void;
   queued(connection: ServerConnection, message: Message): void;
   closed(connection: ServerConnection): void;
@@ -46,6 +57,10 @@ export class ServerConnection implements Actor {
   private nextTransactionId = 1;
   private readonly parser = new MessageParser();
   private readonly output = new OutputQueue();
+  /** Requests that count as outstanding. */
+  private outstanding = 0;
+  private watchBytes = 0;
+  private expiryIsSet = false;
   private state: 'open' | 'ignored' | 'closed' = 'open';
 
   constructor(
@@ -72,9 +87,37 @@ export class ServerConnection implements Actor {
   get acceptsInput(): boolean {
     if (!this.open) return false;
     return (
-      this.privileged ||
-      (this.output.replies < this.host.quotas.outstanding && this.output.bytes < this.host.quotas.memory)
+      this.privileged || (this.outstanding < this.host.quotas.outstanding && this.host.mayRequest(this.domid))
     );
+  }
+
+  /** Bytes that complete the message under way, or at least its header: what a transport with flow control reads next. */
+  get wantedBytes(): number {
+    return this.parser.wantedBytes;
+  }
+
+  /** Bytes that are held for the client here. */
+  get memory(): number {
+    let bytes = this.output.bytes + this.watchBytes;
+    for (const transaction of this.transactions.values()) bytes += transaction.bytes;
+    return bytes;
+  }
+
+  get outstandingRequests(): number {
+    return this.outstanding;
+  }
+
+  outstandingBegins(): void {
+    this.outstanding++;
+  }
+
+  outstandingEnds(): void {
+    if (this.outstanding-- === this.host.quotas.outstanding) this.host.resume(this);
+  }
+
+  /** For the watches: one was set (its bytes) or ended (as many, negative). */
+  watchesChanged(bytes: number): void {
+    this.watchBytes += bytes;
   }
 
   /** Bytes from the client, in pieces of any size. Requests that they complete are answered before this returns. */
@@ -109,8 +152,8 @@ export class ServerConnection implements Actor {
   }
 
   /** For the server: queues the reply to a request. */
-  reply(message: Message): void {
-    this.output.pushReply(encodeMessage(message));
+  reply(message: Message, request: RequestInFlight | undefined): void {
+    this.output.push(encodeMessage(message), { request });
     this.host.queued(this, message);
   }
 
@@ -118,14 +161,17 @@ export class ServerConnection implements Actor {
    * For the server: queues a watch event, unless the same waits already (special ones may wait more than once) or the
    * client lets too much wait.
    */
-  sendEvent(path: string, token: string): void {
+  sendEvent(path: string, token: string, request?: RequestInFlight): void {
     const body = toBytes(`${path}\0${token}\0`);
     if (body.length > XENSTORE_PAYLOAD_MAX) return;
-    if (!this.privileged && this.output.bytes + body.length > this.host.quotas.memory) return;
+    if (!this.host.fits(this.domid, HEADER_SIZE + body.length)) return;
     const message: Message = { type: XS_WATCH_EVENT, requestId: 0, transactionId: 0, body };
     const bytes = encodeMessage(message);
     const once = path.startsWith('@') ? undefined : `${path}\0${token}`;
-    if (this.output.pushEvent(bytes, once)) this.host.queued(this, message);
+    const due = this.privileged ? undefined : this.host.eventDue();
+    if (!this.output.push(bytes, { once, request, due })) return;
+    this.host.queued(this, message);
+    this.setExpiry();
   }
 
   addTransaction(transaction: Transaction): number {
@@ -164,6 +210,19 @@ export class ServerConnection implements Actor {
     this.forget();
     this.transport.closed?.();
     this.host.closed(this);
+  }
+
+  /** Has events dropped that are not read in time. */
+  private setExpiry(): void {
+    const { nextDue } = this.output;
+    const { timer } = this.host;
+    if (this.expiryIsSet || nextDue === undefined || !timer) return;
+    this.expiryIsSet = true;
+    timer.after(Math.max(0, nextDue - timer.now()), () => {
+      this.expiryIsSet = false;
+      this.output.dropOverdue(timer.now());
+      this.setExpiry();
+    });
   }
 
   private forget(): void {

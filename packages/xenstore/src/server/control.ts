@@ -82,7 +82,8 @@ function showDomain({ core }: Request, domid: number): string {
     nodes: domain.nodes,
     watches: connection?.watches.size ?? 0,
     transactions: connection?.transactions.size ?? 0,
-    memory: connection?.outputBytes ?? 0,
+    outstanding: connection?.outstandingRequests ?? 0,
+    memory: core.domains.memory(domid),
   };
   const lines = Object.entries(figures).map(([name, n]) => `${name.padEnd(16)}: ${String(n).padStart(8)}\n`);
   return `Domain ${domid}:\n${lines.join('')}\0`;

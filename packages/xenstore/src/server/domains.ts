@@ -1,5 +1,6 @@
 import type { StoredPermission, StoreNode } from '../store/node.js';
 import type { ServerConnection } from './connection.js';
+import type { Quotas } from './quotas.js';
 
 /** What the server knows of a domain. */
 export interface DomainRecord {
@@ -10,6 +11,8 @@ export interface DomainRecord {
   shutdown: boolean;
   /** Nodes that it owns, not counting those of open transactions. */
   nodes: number;
+  /** Bytes of these nodes and their paths. */
+  nodeBytes: number;
 }
 
 /** The domains that the store has to do with: introduced ones, and those that permissions name. */
@@ -20,6 +23,7 @@ export class Domains {
   constructor(
     private readonly exists: (domid: number) => boolean,
     private readonly nextGeneration: () => number,
+    private readonly quotas: Quotas,
   ) {}
 
   get(domid: number): DomainRecord | undefined {
@@ -32,13 +36,24 @@ export class Domains {
   }
 
   add(domid: number): DomainRecord {
-    const record = { domid, generation: this.nextGeneration(), shutdown: false, nodes: 0 };
+    const record = { domid, generation: this.nextGeneration(), shutdown: false, nodes: 0, nodeBytes: 0 };
     this.records.set(domid, record);
     return record;
   }
 
   delete(domid: number): void {
     this.records.delete(domid);
+  }
+
+  /** Bytes that are held for a domain: its nodes, watches, transactions, and what it has not read. */
+  memory(domid: number): number {
+    const record = this.records.get(domid);
+    return record ? record.nodeBytes + (record.connection?.memory ?? 0) : 0;
+  }
+
+  /** Whether a domain may have so many bytes more. Domain 0 always may. */
+  fits(domid: number, bytes: number): boolean {
+    return domid === 0 || this.memory(domid) + bytes < this.quotas.memory;
   }
 
   /** The node, with those permissions marked that name a domain which is gone (or another by now). */

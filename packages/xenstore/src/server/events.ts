@@ -2,6 +2,7 @@ import type { StoredPermission, StoreNode } from '../store/node.js';
 import { READ } from '../store/permissions.js';
 import { rightsOf } from './actor.js';
 import type { ServerConnection } from './connection.js';
+import type { RequestInFlight } from './request-in-flight.js';
 import type { DirectView } from './view.js';
 import { maySeeChange, pathForClient, type Watches } from './watches.js';
 
@@ -17,12 +18,14 @@ export class Events {
    * A node changed, or is about to go.
    * @param node as it is now, if it is at hand @param exact only watches of this very node are meant
    * @param oldPermissions who could see it before, if that may have changed
+   * @param request what caused it, if that is to wait until the events are read
    */
   fire(
     path: string,
     node: StoreNode | undefined,
     exact: boolean,
     oldPermissions: readonly StoredPermission[] | undefined,
+    request: RequestInFlight | undefined,
   ): void {
     let asked: ServerConnection | undefined;
     let allowed = false;
@@ -32,7 +35,7 @@ export class Events {
         asked = connection;
         allowed = maySeeChange(connection, this.view, path, node, oldPermissions);
       }
-      if (allowed) connection.sendEvent(pathForClient(watch, path), watch.token);
+      if (allowed) connection.sendEvent(pathForClient(watch, path), watch.token, request);
     }
   }
 

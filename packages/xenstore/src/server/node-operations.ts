@@ -1,12 +1,18 @@
 import { XenstoreError } from '../errors.js';
 import { Children } from '../store/children.js';
-import { ownerOf, type StoredPermission, type StoreNode, storedSize } from '../store/node.js';
+import {
+  type NodeContent,
+  ownerOf,
+  type StoredPermission,
+  type StoreNode,
+  storedSize,
+} from '../store/node.js';
 import { childPath, isValidPath, nameOf, parentOf } from '../store/path.js';
 import { OWNER, READ, WRITE } from '../store/permissions.js';
 import { type Actor, rightsOf } from './actor.js';
 import type { Domains } from './domains.js';
 import type { Quotas } from './quotas.js';
-import type { NodeContent, NodeView } from './view.js';
+import type { NodeView } from './view.js';
 
 /**
  * Tells of a changed node. @param exact only watches of the node itself are meant, not those above it
@@ -32,6 +38,8 @@ export class NodeOperations {
     private readonly domains: Domains,
     private readonly quotas: Quotas,
     private readonly changed: Changed,
+    /** A node was written or deleted. */
+    private readonly written: () => void = () => {},
   ) {}
 
   /** A node that the actor may read. */
@@ -72,12 +80,13 @@ export class NodeOperations {
     for (const [each, node] of doomed) this.changed(each, node, each !== path);
     for (const [each, node] of doomed) {
       this.view.delete(each);
+      this.written();
       this.view.count(ownerOf(node), -1);
     }
     const children = parent.children.without(nameOf(path));
     // A transaction has seen the parent before the node was made by others; its commit will be refused.
     if (children === parent.children) throw new XenstoreError('EIO');
-    this.view.write(parentPath, { ...parent, children });
+    this.store(parentPath, { ...parent, children });
   }
 
   setPermissions(path: string, permissions: readonly StoredPermission[]): void {
@@ -145,24 +154,42 @@ export class NodeOperations {
     const adopter = { ...ancestor, children: ancestor.children.with(child!) };
 
     this.checkNodeCount(fresh.length);
-    for (const [, content] of [...fresh, [ancestorPath, adopter] as const]) this.checkSize(content);
+    this.checkSpace([...fresh, [ancestorPath, adopter]]);
     for (const [each, content] of fresh) {
-      this.view.write(each, content);
+      this.store(each, content);
       this.view.count(permissions[0]!.domid, 1);
     }
-    this.view.write(ancestorPath, adopter);
+    this.store(ancestorPath, adopter);
   }
 
   private put(path: string, content: NodeContent): void {
-    this.checkSize(content);
-    this.view.write(path, content);
+    this.checkSpace([[path, content]]);
+    this.store(path, content);
   }
 
-  private checkSize(content: NodeContent): void {
-    const tooLarge = storedSize({ ...content, generation: 0 }) >= this.quotas['node-size'];
-    if (!tooLarge || this.actor.privileged) return;
+  private store(path: string, content: NodeContent): void {
+    this.view.write(path, content);
+    this.written();
+  }
+
+  /** What is to be written must fit into the limits of a node and of the memory of its owner. */
+  private checkSpace(nodes: readonly (readonly [string, NodeContent])[]): void {
+    const charges = new Map<number, number>();
+    for (const [path, content] of nodes) {
+      if (!this.actor.privileged && storedSize(content) >= this.quotas['node-size']) {
+        this.refuse('ENOSPC', 'The node is too large.');
+      }
+      const { domid, bytes } = this.view.charge(path, content);
+      charges.set(domid, (charges.get(domid) ?? 0) + bytes);
+    }
+    for (const [domid, bytes] of charges) {
+      if (!this.domains.fits(domid, bytes)) this.refuse('EIO', `Domain ${domid} has too much in the store.`);
+    }
+  }
+
+  private refuse(code: 'ENOSPC' | 'EIO', message: string): never {
     this.view.fail();
-    throw new XenstoreError('ENOSPC', 'The node is too large.');
+    throw new XenstoreError(code, message);
   }
 
   private checkNodeCount(added: number): void {

@@ -8,11 +8,11 @@ export interface Quotas {
   watches: number;
   /** Transactions open at a time; one more than this can be, as in xenstored. */
   transactions: number;
-  /** Replies that wait to be read before no more requests are taken. */
+  /** Requests whose reply, or an event that they caused, waits to be read, before no more are taken. */
   outstanding: number;
   /** Nodes that one transaction touches. */
   'transaction-nodes': number;
-  /** Bytes of replies and events that wait to be read: beyond it, events are dropped. */
+  /** Bytes that are held for a domain: its nodes, watches, transactions, and what it has not read. */
   memory: number;
   /** Bytes of a node as stored, exclusive. */
   'node-size': number;

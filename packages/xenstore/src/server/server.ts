@@ -4,7 +4,7 @@ import { Children } from '../store/children.js';
 import { ownerOf, type StoredPermission, type StoreNode } from '../store/node.js';
 import { childPath } from '../store/path.js';
 import { Store } from '../store/store.js';
-import type { Message } from '../wire/message.js';
+import { HEADER_SIZE, type Message } from '../wire/message.js';
 import { toBytes } from '../wire/text.js';
 import { type Actor, serverActor } from './actor.js';
 import { checkStore } from './check-store.js';
@@ -15,10 +15,13 @@ import { handlers } from './handlers.js';
 import { NodeOperations } from './node-operations.js';
 import { defaultQuotas, type Quotas } from './quotas.js';
 import { Request, type ServerCore } from './request.js';
+import { RequestInFlight } from './request-in-flight.js';
 import type { ServerStatistics } from './statistics.js';
+import type { ServerTimer } from './timer.js';
 import { Transaction } from './transaction.js';
 import { DirectView, type NodeView } from './view.js';
 import { Watches } from './watches.js';
+import { WriteRate } from './write-rate.js';
 
 /** Sees each message that comes in, and each that is queued to go out. */
 export type MessageListener = (
@@ -44,12 +47,16 @@ export interface XenstoreServerOptions {
   /** Lines for an operator: what `print` and `check` control commands say. */
   onLog?(line: string): void;
   quotas?: Partial<Quotas>;
+  /** Gives the server time: then domains cannot write at any rate, and events that are not read for long are dropped. */
+  timer?: ServerTimer | undefined;
+  /** How long an unprivileged domain may leave an event unread, in milliseconds. Default 20,000. */
+  eventTimeout?: number;
 }
 
 /**
  * xenstored: the store with its domains, watches and transactions, behaving as that of Xen 4.17
- * (docs/misc/xenstore.txt). It is synchronous and has no clock: the same requests in the same order give the same
- * bytes. So xenstored's write rate limits and the 20 s after which it drops unread events are not here.
+ * (docs/misc/xenstore.txt). It is synchronous: without a timer, the same requests in the same order give the same
+ * bytes.
  */
 export class XenstoreServer implements ConnectionHost {
   readonly quotas: Quotas;
@@ -60,15 +67,20 @@ export class XenstoreServer implements ConnectionHost {
   private readonly connections = new Set<ServerConnection>();
   private readonly requests: { connection: ServerConnection; message: Message }[] = [];
   private readonly withOutput = new Set<ServerConnection>();
+  private readonly rate: WriteRate | undefined;
+  /** What is being answered, if it is counted as outstanding. */
+  private current: RequestInFlight | undefined;
   private nextSerial = 0;
   private busy = false;
 
   constructor(private readonly options: XenstoreServerOptions = {}) {
     const exists = options.domainExists?.bind(options) ?? ((domid) => domid < DOMID_FIRST_RESERVED);
-    const store = new Store();
-    const domains = new Domains(exists, () => store.nextGeneration());
-    const special = [{ domid: 0, access: 'n' }] as const;
     this.quotas = { ...defaultQuotas, ...options.quotas };
+    const store = new Store();
+    const domains = new Domains(exists, () => store.nextGeneration(), this.quotas);
+    const { timer } = options;
+    this.rate = timer && new WriteRate(timer, (domid) => this.resumeDomain(domid));
+    const special = [{ domid: 0, access: 'n' }] as const;
     this.direct = new DirectView(store, domains, this.quotas);
     this.core = {
       store,
@@ -91,7 +103,7 @@ export class XenstoreServer implements ConnectionHost {
     };
     this.events = new Events(this.watches, this.direct, this.core.special);
     domains.add(0).nodes = 1;
-    store.set('/', { value: new Uint8Array(0), children: Children.none, permissions: special });
+    this.direct.write('/', { value: new Uint8Array(0), children: Children.none, permissions: special });
     this.operations(serverActor, this.direct).mkdir('/tool/xenstored');
   }
 
@@ -110,6 +122,7 @@ export class XenstoreServer implements ConnectionHost {
       if (domain.connection) throw new RangeError(`Domain ${domid} is connected already.`);
       domain.connection = connection;
       domain.shutdown = false;
+      this.rate?.introduce(domid);
       this.events.fireSpecial('@introduceDomain');
       this.flush();
     }
@@ -145,6 +158,32 @@ export class XenstoreServer implements ConnectionHost {
   /** What contradicts itself in the store; nothing, if the server is right. For tests. */
   check(): string[] {
     return checkStore(this.core.store, this.core.domains);
+  }
+
+  get timer(): ServerTimer | undefined {
+    return this.options.timer;
+  }
+
+  /** For connections: whether a domain's requests are taken at this time. */
+  mayRequest(domid: number): boolean {
+    return this.core.domains.fits(domid, 0) && !this.rate?.exhausted(domid);
+  }
+
+  /** For connections: whether a domain may have so many bytes more. */
+  fits(domid: number, bytes: number): boolean {
+    return this.core.domains.fits(domid, bytes);
+  }
+
+  /** For connections: when an event that is queued now is dropped. */
+  eventDue(): number | undefined {
+    return this.timer && this.timer.now() + (this.options.eventTimeout ?? 20_000);
+  }
+
+  /** For connections: one that had to wait may go on. */
+  resume(connection: ServerConnection): void {
+    if (!connection.open) return;
+    this.withOutput.add(connection);
+    this.flush();
   }
 
   /** For connections: answers a request, and then those that came in meanwhile. */
@@ -187,7 +226,8 @@ export class XenstoreServer implements ConnectionHost {
     this.options.onMessage?.(connection.domid, 'in', type, message.body, { requestId, transactionId });
     let afterReply: (() => void) | undefined;
     const reply = (replyType: number, body: Uint8Array) =>
-      connection.reply({ type: replyType, requestId, transactionId, body });
+      connection.reply({ type: replyType, requestId, transactionId, body }, this.current);
+    this.current = connection.privileged ? undefined : new RequestInFlight(connection);
     try {
       const handler = handlers.get(type);
       if (!handler) throw new XenstoreError('ENOSYS');
@@ -200,12 +240,17 @@ export class XenstoreServer implements ConnectionHost {
       const result = handler.run(request);
       const body = typeof result === 'string' ? toBytes(result) : result;
       if (body.length > XENSTORE_PAYLOAD_MAX) throw new XenstoreError('E2BIG');
+      // Short replies are always possible, as errors are.
+      const bytes = HEADER_SIZE + body.length;
+      if (body.length > 16 && !this.fits(connection.domid, bytes)) throw new XenstoreError('ENOMEM');
       ({ afterReply } = request);
       reply(type, body);
     } catch (error) {
       if (!(error instanceof XenstoreError)) throw error;
       const known = (xsdErrors as readonly string[]).includes(error.code);
       reply(XS_ERROR, toBytes(`${known ? error.code : 'EINVAL'}\0`));
+    } finally {
+      this.current = undefined;
     }
     afterReply?.();
   }
@@ -215,8 +260,10 @@ export class XenstoreServer implements ConnectionHost {
     connection.transactions.delete(id);
     if (!commit) return;
     transaction.commit(({ path, exact, oldPermissions }) =>
-      this.events.fire(path, undefined, exact, oldPermissions),
+      this.events.fire(path, undefined, exact, oldPermissions, this.current),
     );
+    // Its own is no longer among them.
+    if (!connection.privileged && this.statistics.transactions > 0) this.rate?.charge(connection.domid);
   }
 
   private introduce(domid: number, gfn: number, port: number): void {
@@ -224,6 +271,11 @@ export class XenstoreServer implements ConnectionHost {
     if (connection) connection.reset();
     else if (this.options.introduce) this.options.introduce(domid, gfn, port);
     else throw new XenstoreError('ENOSYS');
+  }
+
+  private resumeDomain(domid: number): void {
+    const connection = this.core.domains.get(domid)?.connection;
+    if (connection) this.resume(connection);
   }
 
   private forgetDomain(domid: number): void {
@@ -242,6 +294,7 @@ export class XenstoreServer implements ConnectionHost {
       special.set(name, [heir, ...others.filter((p) => p.domid !== domid)]);
     }
     domains.delete(domid);
+    this.rate?.release(domid);
     if (connection) this.events.fireSpecial('@releaseDomain');
   }
 
@@ -261,9 +314,17 @@ export class XenstoreServer implements ConnectionHost {
       oldPermissions?: readonly StoredPermission[],
     ) => {
       if (transaction) transaction.queueEvent(path, exact);
-      else this.events.fire(path, node, exact, oldPermissions);
+      else this.events.fire(path, node, exact, oldPermissions, this.current);
     };
-    return new NodeOperations(view, actor, this.core.domains, this.quotas, changed);
+    const { rate } = this;
+    const limited = rate && !transaction && !actor.privileged;
+    const written = limited
+      ? () => {
+          // A write costs something only where it could make a transaction fail.
+          if (this.statistics.transactions > 0) rate.charge(actor.domid);
+        }
+      : undefined;
+    return new NodeOperations(view, actor, this.core.domains, this.quotas, changed, written);
   }
 
   /** Lets transports send; what they cause is answered before this returns. */

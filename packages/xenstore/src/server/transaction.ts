@@ -1,10 +1,16 @@
 import { XenstoreError } from '../errors.js';
-import { NO_GENERATION, type StoredPermission, type StoreNode } from '../store/node.js';
+import {
+  NO_GENERATION,
+  type NodeContent,
+  type StoredPermission,
+  type StoreNode,
+  storedSize,
+} from '../store/node.js';
 import type { Store } from '../store/store.js';
 import type { Actor } from './actor.js';
 import type { Domains } from './domains.js';
 import type { Quotas } from './quotas.js';
-import type { DirectView, NodeContent, NodeView } from './view.js';
+import type { Charge, DirectView, NodeView } from './view.js';
 
 interface AccessedNode {
   /** What the store had when the transaction first looked. */
@@ -35,6 +41,9 @@ export class Transaction implements NodeView {
   /** Something that cannot be undone went wrong: the commit will fail. */
   private failed = false;
   private createdNodes = false;
+  /** Bytes of its copies; xenstored keeps them under paths that begin with the transaction's generation. */
+  bytes = 0;
+  private readonly prefixLength: number;
 
   constructor(
     private readonly store: Store,
@@ -43,7 +52,7 @@ export class Transaction implements NodeView {
     private readonly actor: Actor,
     private readonly quotas: Quotas,
   ) {
-    store.nextGeneration();
+    this.prefixLength = String(store.nextGeneration()).length + 1;
   }
 
   read(path: string): StoreNode | undefined {
@@ -52,15 +61,22 @@ export class Transaction implements NodeView {
 
   write(path: string, node: NodeContent): void {
     const accessed = this.access(path);
+    this.bytes += this.size(path, node) - this.size(path, accessed.node);
     accessed.node = { ...node, generation: this.store.nextGeneration() };
     accessed.modified = true;
   }
 
   delete(path: string): void {
     const accessed = this.access(path);
+    this.bytes -= this.size(path, accessed.node);
     accessed.node = undefined;
     accessed.modified = true;
     this.store.nextGeneration();
+  }
+
+  charge(path: string, node: NodeContent): Charge {
+    const given = this.size(path, this.accessed.get(path)?.node);
+    return { domid: this.actor.domid, bytes: this.size(path, node) - given };
   }
 
   count(owner: number, change: 1 | -1): void {
@@ -96,8 +112,8 @@ export class Transaction implements NodeView {
     }
     for (const [path, { original, node, modified, fire }] of this.accessed) {
       if (!modified) continue;
-      if (node) this.store.set(path, node);
-      else if (original) this.store.delete(path);
+      if (node) this.direct.write(path, node);
+      else if (original) this.direct.delete(path);
       if (fire) committed({ path, exact: fire.exact, oldPermissions: original?.permissions });
     }
     for (const [owner, change] of this.counts) this.domains.get(owner)!.nodes += change;
@@ -122,6 +138,11 @@ export class Transaction implements NodeView {
     const original = this.direct.read(path);
     const accessed = { original, node: original, modified: false };
     this.accessed.set(path, accessed);
+    this.bytes += this.size(path, original);
     return accessed;
+  }
+
+  private size(path: string, node: NodeContent | undefined): number {
+    return node ? storedSize(node) + path.length + this.prefixLength : 0;
   }
 }

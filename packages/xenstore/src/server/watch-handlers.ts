@@ -16,6 +16,7 @@ export const watch: Handler = (request) => {
   if (core.watches.has(connection, path, token)) throw new XenstoreError('EEXIST');
   if (!connection.privileged && connection.watches.size > core.quotas.watches)
     throw new XenstoreError('E2BIG');
+  if (!core.domains.fits(connection.domid, path.length + token.length)) throw new XenstoreError('ENOMEM');
   const added = core.watches.add(connection, path, token, path === given ? undefined : connection.base);
   request.afterReply = () => connection.sendEvent(pathForClient(added, path), token);
   return OK;

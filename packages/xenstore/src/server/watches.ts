@@ -29,6 +29,7 @@ export class Watches {
   add(connection: ServerConnection, path: string, token: string, base: string | undefined): Watch {
     const watch: Watch = { connection, serial: this.next++, path, token, base };
     connection.watches.set(keyOf(path, token), watch);
+    connection.watchesChanged(path.length + token.length);
     const here = this.byPath.get(path);
     if (here) here.add(watch);
     else this.byPath.set(path, new Set([watch]));
@@ -62,6 +63,7 @@ export class Watches {
   private drop(watch: Watch): void {
     const { connection, path, token } = watch;
     connection.watches.delete(keyOf(path, token));
+    connection.watchesChanged(-path.length - token.length);
     const here = this.byPath.get(path)!;
     here.delete(watch);
     if (here.size === 0) this.byPath.delete(path);

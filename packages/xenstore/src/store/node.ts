@@ -19,11 +19,14 @@ export interface StoreNode {
 /** The generation of a node that does not exist. */
 export const NO_GENERATION = -1;
 
-export function ownerOf(node: StoreNode): number {
+/** A node before it is written. */
+export type NodeContent = Omit<StoreNode, 'generation'>;
+
+export function ownerOf(node: NodeContent): number {
   return node.permissions[0]!.domid;
 }
 
 /** Bytes of a node as xenstored 4.17 stores it, for its size limit: a header of 24, 8 a permission, value, children. */
-export function storedSize(node: StoreNode): number {
+export function storedSize(node: NodeContent): number {
   return 24 + 8 * node.permissions.length + node.value.length + node.children.bytes;
 }

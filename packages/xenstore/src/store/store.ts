@@ -1,4 +1,4 @@
-import type { StoreNode } from './node.js';
+import type { NodeContent, StoreNode } from './node.js';
 
 /**
  * All nodes by path. Paths are flat keys and nodes are immutable: reading, writing and detecting conflicts cost the
@@ -22,7 +22,7 @@ export class Store {
   }
 
   /** Writes a node with a generation of its own. That its parent lists it is the caller's duty. */
-  set(path: string, node: Omit<StoreNode, 'generation'>): void {
+  set(path: string, node: NodeContent): void {
     const { value, children, permissions } = node;
     this.nodes.set(path, { value, children, permissions, generation: ++this.current });
   }

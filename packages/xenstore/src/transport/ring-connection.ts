@@ -94,7 +94,7 @@ export class RingConnection implements ServerTransport {
     const { requests, responses } = this.options.page;
     const output = connection.peekOutput();
     const written = output ? responses.write(output) : 0;
-    const input = connection.acceptsInput ? requests.read() : new Uint8Array(0);
+    const input = connection.acceptsInput ? requests.read(connection.wantedBytes) : new Uint8Array(0);
     if (written === null || input === null) {
       connection.fail(XENSTORE_ERROR_RINGIDX);
       return false;

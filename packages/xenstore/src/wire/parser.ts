@@ -32,6 +32,11 @@ export class MessageParser {
     }
   }
 
+  /** Bytes that complete the message under way, or at least its header. */
+  get wantedBytes(): number {
+    return this.message ? this.message.body.length - this.bodyUsed : HEADER_SIZE - this.headerUsed;
+  }
+
   /** Drops a partial message. */
   reset(): void {
     this.headerUsed = 0;
