@@ -29,7 +29,10 @@ export class XenstoreService {
       onLog: (line) => hv.log.log('info', 'xenstore', line),
       timer: {
         now: () => hv.clock.now / 1e6,
-        after: (ms, run) => void hv.timers.set(hv.clock.now + Math.ceil(ms * 1e6), run),
+        after(ms, run) {
+          const timer = hv.timers.set(hv.clock.now + Math.ceil(ms * 1e6), run);
+          return () => hv.timers.cancel(timer);
+        },
       },
     });
     this.local = new LocalXenstore(this.server);

@@ -60,7 +60,7 @@ export class ServerConnection implements Actor {
   /** Requests that count as outstanding. */
   private outstanding = 0;
   private watchBytes = 0;
-  private expiryIsSet = false;
+  private cancelExpiry: (() => void) | undefined;
   private state: 'open' | 'ignored' | 'closed' = 'open';
 
   constructor(
@@ -216,10 +216,9 @@ export class ServerConnection implements Actor {
   private setExpiry(): void {
     const { nextDue } = this.output;
     const { timer } = this.host;
-    if (this.expiryIsSet || nextDue === undefined || !timer) return;
-    this.expiryIsSet = true;
-    timer.after(Math.max(0, nextDue - timer.now()), () => {
-      this.expiryIsSet = false;
+    if (this.cancelExpiry || nextDue === undefined || !timer) return;
+    this.cancelExpiry = timer.after(Math.max(0, nextDue - timer.now()), () => {
+      this.cancelExpiry = undefined;
       this.output.dropOverdue(timer.now());
       this.setExpiry();
     });
@@ -229,6 +228,8 @@ export class ServerConnection implements Actor {
     this.dropWatchesAndTransactions();
     this.parser.reset();
     this.output.clear();
+    this.cancelExpiry?.();
+    this.cancelExpiry = undefined;
   }
 
   private skipTransactionId(): void {

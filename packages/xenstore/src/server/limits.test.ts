@@ -15,12 +15,20 @@ class TestTimer {
   private time = 0;
   private waiting: { at: number; run: () => void }[] = [];
 
+  get pending(): number {
+    return this.waiting.length;
+  }
+
   now(): number {
     return this.time;
   }
 
-  after(milliseconds: number, run: () => void): void {
-    this.waiting.push({ at: this.time + milliseconds, run });
+  after(milliseconds: number, run: () => void): () => void {
+    const entry = { at: this.time + milliseconds, run };
+    this.waiting.push(entry);
+    return () => {
+      this.waiting = this.waiting.filter((each) => each !== entry);
+    };
   }
 
   pass(milliseconds: number): void {
@@ -130,7 +138,7 @@ describe('outstanding requests', () => {
   });
 
   it('end with the one who does not read', () => {
-    const { server, one, two } = setup();
+    const { server, one, two, timer } = setup();
     two.send(abi.XS_WATCH, '/local/domain/1\0t\0');
     two.read();
     for (let i = 0; i < 30; i++) {
@@ -138,8 +146,10 @@ describe('outstanding requests', () => {
       one.read();
     }
     expect(one.waiting).toBe(10);
+    expect(timer.pending).toBe(1);
     server.domainDestroyed(2);
     expect(one.waiting).toBe(0);
+    expect(timer.pending).toBe(0);
   });
 });
 

@@ -2,6 +2,6 @@
 export interface ServerTimer {
   /** Milliseconds of a clock that never goes back. */
   now(): number;
-  /** Calls `run` once, after so many milliseconds. */
-  after(milliseconds: number, run: () => void): void;
+  /** Calls `run` once, after so many milliseconds. @returns what cancels it */
+  after(milliseconds: number, run: () => void): () => void;
 }
