@@ -26,6 +26,9 @@ export interface IncarnationHost {
 /** What its owner hears of its console. */
 export type ConsoleSink = Pick<DomainConfig, 'onConsole' | 'onConsoleRoom'>;
 
+/** What libxl adds to the memory that a domain may have (LIBXL_MAXMEM_CONSTANT of libxl_internal.h), in MiB. */
+const SLACK_MIB = 1;
+
 /** One start of a guest: a domain with a number of its own, its console, and its entries in xenstore. */
 export class Incarnation {
   readonly domain: Domain;
@@ -52,6 +55,7 @@ export class Incarnation {
         name: identity.name,
         handle: parseUuid(identity.uuid),
         memoryPages: pagesOf(memoryMiB),
+        maxPages: pagesOf(memoryMiB + SLACK_MIB),
         vcpus: maxVcpus,
         // libxl gives a PV guest one range: xc_domain_set_memmap_limit.
         memoryMap: [{ address: 0n, size: BigInt(maxMemoryMiB) << 20n, type: XEN_HVM_MEMMAP_TYPE_RAM }],

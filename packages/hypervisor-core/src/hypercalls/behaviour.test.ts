@@ -236,4 +236,32 @@ describe('a trace of hypercalls', () => {
       { cmd: 99n, arg: at },
     ]);
   });
+
+  it('shows the first elements of a list', () => {
+    const events: TraceEvent[] = [];
+    const host = testHost({
+      trace: { wants: (kind) => kind === 'hypercall', emit: (event) => events.push(event) },
+    });
+    const at = host.at(2);
+    host.poke(at, 0x1000n, 0x67n, 0x2001n, 3n);
+    host.hypercall(abi.__HYPERVISOR_mmu_update, at, 2, 0, abi.DOMID_SELF);
+    host.poke(at, abi.MMUEXT_INVLPG_LOCAL, 0, 0xabcd000n, 0n, abi.MMUEXT_TLB_FLUSH_LOCAL, 0, 0n, 0n);
+    host.hypercall(abi.__HYPERVISOR_mmuext_op, at, 2, 0, abi.DOMID_SELF);
+    for (let page = 4; page < 9; page++) host.poke(host.at(page), 0n);
+    host.hypercall(abi.__HYPERVISOR_grant_table_op, abi.GNTTABOP_swap_grant_ref, host.at(4), 6);
+    host.hypercall(abi.__HYPERVISOR_mmu_update, 0x10, 3, 0, abi.DOMID_SELF);
+    host.hypercall(abi.__HYPERVISOR_mmuext_op, 0x10, 0, 0, abi.DOMID_SELF);
+    const [update, ext, grant, bad, none] = events.map(({ args }) => args!);
+    expect(update).toMatchObject({
+      requests: '[{MMU_NORMAL_PT_UPDATE ptr=0x1000 val=0x67}, {MMU_MACHPHYS_UPDATE ptr=0x2001 val=3}]',
+      count: 2n,
+    });
+    expect(ext!.ops).toBe(
+      '[{MMUEXT_INVLPG_LOCAL arg1=0xabcd000 arg2=0}, {MMUEXT_TLB_FLUSH_LOCAL arg1=0 arg2=0}]',
+    );
+    expect(grant!.cmd).toBe('GNTTABOP_swap_grant_ref');
+    expect(grant!.ops).toBe(`[${'{ref_a=0 ref_b=0 status=0}, '.repeat(4)}2 more]`);
+    expect(bad!.requests).toBe(0x10n);
+    expect(none!.ops).toBe('[]');
+  });
 });
