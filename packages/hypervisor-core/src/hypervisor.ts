@@ -29,6 +29,7 @@ import { type ClockMode, HostClock } from './time/clock.js';
 import { Completions } from './time/completions.js';
 import { TimerQueue } from './time/timers.js';
 import { handleExit } from './traps/exits.js';
+import { reloadSegments } from './traps/failsafe.js';
 import { prepareReturn } from './traps/upcalls.js';
 
 export interface HypervisorOptions {
@@ -280,7 +281,7 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
   private runSlice(vcpu: Vcpu, limit: number): number {
     const { clock, cpu, timers } = this;
     clock.beginSlice();
-    this.switchTo(vcpu);
+    if (this.switchTo(vcpu)) reloadSegments(this, vcpu);
     this.endSlice = this.yielded = false;
     const start = clock.now;
     const end = start + Math.min(this.scheduler.sliceNs(vcpu), limit);

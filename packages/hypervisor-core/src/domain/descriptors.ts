@@ -1,5 +1,5 @@
 import { FIRST_RESERVED_GDT_ENTRY } from '@xenolith/xen-abi';
-import { DESC } from '../arch/x86.js';
+import { DESC, isCanonical, U64, VECTOR } from '../arch/x86.js';
 import { ldtFrame } from '../memory/ldt.js';
 import type { Running } from './running.js';
 import type { Vcpu } from './vcpu.js';
@@ -21,18 +21,39 @@ const XEN_SEGMENTS: readonly (Descriptor | undefined)[] = [
   { low: 0x0000_0000, high: 0x00af_fb00 },
 ];
 
-/** The descriptor that a selector names in the vCPU's GDT or LDT; undefined: beyond the table, or null. */
-export function readDescriptor(run: Running, vcpu: Vcpu, selector: number): Descriptor | undefined {
+/** Why a segment cannot be loaded: #GP, #SS or #NP with the selector as error code, or a page fault at `address`. */
+export interface SegmentFault {
+  vector: number;
+  errorCode: number;
+  address?: bigint;
+}
+
+export const isFault = (x: Descriptor | SegmentFault): x is SegmentFault => 'vector' in x;
+
+export const segmentFault = (vector: number, selector: number): SegmentFault => ({
+  vector,
+  errorCode: selector & 0xfffc,
+});
+
+/**
+ * The descriptor that a selector names in the vCPU's GDT or LDT. The processor's GDT ends behind Xen's own descriptors, so
+ * all 512 of a guest's frame can be used, however many it announced. A page of the LDT that is not there is a page fault of
+ * the guest's at its own address of the table (handle_ldt_mapping_fault of xen/arch/x86/traps.c).
+ */
+export function readDescriptor(run: Running, vcpu: Vcpu, selector: number): Descriptor | SegmentFault {
   const index = selector >> 3;
+  const absent = segmentFault(VECTOR.generalProtection, selector);
   if (selector & 4) {
+    if (index >= vcpu.ldtEntries) return absent;
     const frame = ldtFrame(run.memory, vcpu, index * 8);
-    return frame === 0 ? undefined : at(run, frame, index);
+    if (frame !== 0) return at(run, frame, index);
+    const address = U64(vcpu.ldtBase + BigInt(index * 8));
+    return isCanonical(address) ? { vector: VECTOR.pageFault, errorCode: 0, address } : absent;
   }
-  if (index === 0) return undefined;
-  if (index >= FIRST_RESERVED_GDT_ENTRY) return XEN_SEGMENTS[index - FIRST_RESERVED_GDT_ENTRY];
-  if (index >= vcpu.gdtEntries) return undefined;
+  if (index === 0) return absent;
+  if (index >= FIRST_RESERVED_GDT_ENTRY) return XEN_SEGMENTS[index - FIRST_RESERVED_GDT_ENTRY] ?? absent;
   const frame = vcpu.gdtFrames[index >> 9];
-  return frame ? at(run, frame, index) : undefined;
+  return frame ? at(run, frame, index) : absent;
 }
 
 function at(run: Running, frame: number, index: number): Descriptor {
@@ -49,9 +70,3 @@ export function descriptorLimit(d: Descriptor): number {
 }
 
 export const descriptorDpl = (d: Descriptor): number => (d.high >> DESC.dplShift) & 3;
-
-/** Why a segment cannot be loaded: a vector (#GP, #SS, #NP) whose error code is the selector. */
-export interface SegmentFault {
-  vector: number;
-  errorCode: number;
-}

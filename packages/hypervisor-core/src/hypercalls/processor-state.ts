@@ -12,11 +12,11 @@ import {
 } from '@xenolith/xen-abi';
 import { CR4, isCanonical, SEG } from '../arch/x86.js';
 import { setDebugRegister } from '../domain/debug-registers.js';
-import { descriptorBase } from '../domain/descriptors.js';
+import { descriptorBase, isFault } from '../domain/descriptors.js';
 import { Operations, plain } from '../operations.js';
 import { guestIret } from '../traps/iret.js';
 import { setTaskSwitched } from '../traps/privileged.js';
-import { checkDataSegment, isFault } from '../traps/segments.js';
+import { checkDataSegment } from '../traps/segments.js';
 import { type Call, s32, u32, u64 } from './call.js';
 import { fixupSelector } from './trap-handlers.js';
 

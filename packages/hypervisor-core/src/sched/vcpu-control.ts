@@ -88,8 +88,8 @@ export class VcpuControl {
 
   // ── The processor ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Loads the vCPU into the processor and accounts for it as running. */
-  switchTo(vcpu: Vcpu): void {
+  /** Loads the vCPU into the processor and accounts for it as running. Returns false if it was there already. */
+  switchTo(vcpu: Vcpu): boolean {
     const { cpu, spaces, clock } = this.parts;
     const previous = this.current;
     if (previous !== vcpu) {
@@ -107,6 +107,7 @@ export class VcpuControl {
       this.updateAreas(vcpu);
       this.periodicWork(vcpu);
     }
+    return previous !== vcpu;
   }
 
   /** Forgets a vCPU, whose domain goes. */

@@ -10,6 +10,8 @@ export interface Bounce {
   /** Set the upcall mask on entry. */
   masksEvents: boolean;
   errorCode?: number;
+  /** Failsafe callback: the selectors of DS, ES, FS and GS. */
+  segments?: readonly number[];
 }
 
 /** TF, RF, NT and VM are cleared by any trap; AC so that the kernel gets no alignment checks. */
@@ -27,12 +29,14 @@ const CLEARED = FLAG.ac | FLAG.vm | FLAG.rf | FLAG.nt | FLAG.tf;
  *  +24   │ CS (RPL 0: kernel)      saved mask at bit 32 │
  *  +16   │ RIP                                          │
  *        │ error code, if the exception has one         │
+ *        │ GS, FS, ES, DS: failsafe callback only       │
  *   +8   │ R11                                          │
  *   +0   │ RCX                                          │ ← RSP of the handler
  *        └──────────────────────────────────────────────┘
  * ```
  *
- * A kernel stack that cannot be written, or no handler, crashes the domain. Returns whether the vCPU may go on.
+ * A kernel stack that cannot be written, or no handler (but of the failsafe callback, which is not looked at), crashes the
+ * domain. Returns whether the vCPU may go on.
  */
 export function createBounceFrame(run: Running, vcpu: Vcpu, bounce: Bounce): boolean {
   const { regs } = run.cpu;
@@ -56,6 +60,7 @@ export function createBounceFrame(run: Running, vcpu: Vcpu, bounce: Bounce): boo
   if (mask === 0) flags |= FLAG.if;
   if (domain.hasAssist(VMASST_TYPE_architectural_iopl)) flags |= BigInt(vcpu.iopl) << 12n;
   const frame = [regs.gpr[GPR.rcx]!, regs.gpr[GPR.r11]!];
+  frame.push(...(bounce.segments ?? []).map(BigInt));
   if (bounce.errorCode !== undefined) frame.push(BigInt(bounce.errorCode >>> 0));
   frame.push(
     regs.rip,
@@ -69,7 +74,7 @@ export function createBounceFrame(run: Running, vcpu: Vcpu, bounce: Bounce): boo
     domain.crash(`cannot write a trap frame to the kernel stack at ${sp.toString(16)}`);
     return false;
   }
-  if (bounce.address === 0n) {
+  if (bounce.address === 0n && !bounce.segments) {
     domain.crash('trap without a handler');
     return false;
   }

@@ -4,21 +4,22 @@ import {
   descriptorBase,
   descriptorDpl,
   descriptorLimit,
+  isFault,
   readDescriptor,
   type SegmentFault,
 } from '../domain/descriptors.js';
 import type { Running } from '../domain/running.js';
 import type { Vcpu } from '../domain/vcpu.js';
-import { injectException, injectPageFault } from './inject.js';
+import { injectPageFault } from './inject.js';
 import type { Outcome } from './privileged.js';
-import { checkCodeSegment, checkDataSegment, isFault } from './segments.js';
+import { checkCodeSegment, checkDataSegment, injectSegmentFault } from './segments.js';
 
 type Insn<Op extends PrivilegedInstruction['op']> = Extract<PrivilegedInstruction, { op: Op }>;
 
 const ZF = 1n << 6n;
 
 const raise = (run: Running, vcpu: Vcpu, fault: SegmentFault): Outcome => {
-  injectException(run, vcpu, fault.vector, fault.errorCode);
+  injectSegmentFault(run, vcpu, fault);
   return 'handled';
 };
 
@@ -49,8 +50,9 @@ const LAR_SYSTEM = new Set([2, 9, 11, 12]);
 export function probeSegment(run: Running, vcpu: Vcpu, insn: Insn<'lar' | 'lsl' | 'verr' | 'verw'>): Outcome {
   const { regs } = run.cpu;
   const found = insn.selector & 0xfffc ? readDescriptor(run, vcpu, insn.selector) : undefined;
+  if (found && isFault(found) && found.vector === VECTOR.pageFault) return raise(run, vcpu, found);
   let ok = false;
-  if (found) {
+  if (found && !isFault(found)) {
     const { high } = found;
     const code = (high & DESC.code) !== 0;
     const reachable = (code && (high & DESC.conforming) !== 0) || descriptorDpl(found) === 3;

@@ -1,9 +1,9 @@
 import { IretContext, VGCF_in_syscall, VMASST_TYPE_architectural_iopl } from '@xenolith/xen-abi';
-import { DESC, FLAG, GPR, SEG, VECTOR } from '../arch/x86.js';
+import { DESC, FLAG, GPR, SEG } from '../arch/x86.js';
+import { isFault } from '../domain/descriptors.js';
 import { type Running, toggleGuestMode } from '../domain/running.js';
 import type { Vcpu } from '../domain/vcpu.js';
-import { injectException } from './inject.js';
-import { checkCodeSegment, checkDataSegment, isFault } from './segments.js';
+import { checkCodeSegment, checkDataSegment, injectSegmentFault } from './segments.js';
 
 /**
  * HYPERVISOR_iret: pops an `iret_context` off the kernel's stack and continues there, in user mode when its CS has RPL 3
@@ -50,19 +50,9 @@ export function guestIret(run: Running, vcpu: Vcpu): bigint {
 function checkReturnSegments(run: Running, vcpu: Vcpu, rax: bigint): void {
   const { regs } = run.cpu;
   const code = checkCodeSegment(run, vcpu, regs.selectors[SEG.cs]!);
-  if (!isFault(code)) {
-    regs.long = (code.high & DESC.long) !== 0;
-    const stack = checkDataSegment(run, vcpu, SEG.ss, regs.selectors[SEG.ss]!);
-    if (!isFault(stack)) return;
-    regs.gpr[GPR.rax] = rax;
-    injectException(run, vcpu, stack.vector, stack.errorCode);
-    return;
-  }
+  if (!isFault(code)) regs.long = (code.high & DESC.long) !== 0;
+  const bad = isFault(code) ? code : checkDataSegment(run, vcpu, SEG.ss, regs.selectors[SEG.ss]!);
+  if (!isFault(bad)) return;
   regs.gpr[GPR.rax] = rax;
-  injectException(
-    run,
-    vcpu,
-    code.vector === VECTOR.segmentNotPresent ? code.vector : VECTOR.generalProtection,
-    code.errorCode,
-  );
+  injectSegmentFault(run, vcpu, bad);
 }

@@ -1,13 +1,21 @@
 import { DESC, SEG, VECTOR } from '../arch/x86.js';
-import { type Descriptor, descriptorDpl, readDescriptor, type SegmentFault } from '../domain/descriptors.js';
+import {
+  type Descriptor,
+  descriptorDpl,
+  segmentFault as fault,
+  isFault,
+  readDescriptor,
+  type SegmentFault,
+} from '../domain/descriptors.js';
 import type { Running } from '../domain/running.js';
 import type { Vcpu } from '../domain/vcpu.js';
+import { injectException, injectPageFault } from './inject.js';
 
-const fault = (vector: number, selector: number): SegmentFault => ({ vector, errorCode: selector & 0xfffc });
-
-const isFault = (x: Descriptor | SegmentFault): x is SegmentFault => 'vector' in x;
-
-export { isFault };
+/** Gives the guest the exception. */
+export function injectSegmentFault(run: Running, vcpu: Vcpu, fault: SegmentFault): void {
+  if (fault.address === undefined) injectException(run, vcpu, fault.vector, fault.errorCode);
+  else injectPageFault(run, vcpu, fault.errorCode, fault.address);
+}
 
 /** Checks that a processor at CPL 3 makes before it loads a data segment register with a selector that is not null. */
 export function checkDataSegment(
@@ -17,7 +25,8 @@ export function checkDataSegment(
   selector: number,
 ): Descriptor | SegmentFault {
   const descriptor = readDescriptor(run, vcpu, selector);
-  if (!descriptor || !(descriptor.high & DESC.s)) return fault(VECTOR.generalProtection, selector);
+  if (isFault(descriptor)) return descriptor;
+  if (!(descriptor.high & DESC.s)) return fault(VECTOR.generalProtection, selector);
   const { high } = descriptor;
   const dpl = descriptorDpl(descriptor);
   const code = (high & DESC.code) !== 0;
@@ -37,7 +46,8 @@ export function checkDataSegment(
 export function checkCodeSegment(run: Running, vcpu: Vcpu, selector: number): Descriptor | SegmentFault {
   const descriptor = readDescriptor(run, vcpu, selector);
   const want = DESC.s | DESC.code;
-  if (!descriptor || (descriptor.high & want) !== want) return fault(VECTOR.generalProtection, selector);
+  if (isFault(descriptor)) return descriptor;
+  if ((descriptor.high & want) !== want) return fault(VECTOR.generalProtection, selector);
   const { high } = descriptor;
   const dpl = descriptorDpl(descriptor);
   const reachable = high & DESC.conforming ? dpl <= 3 : dpl === 3;
