@@ -1,0 +1,10 @@
+export { netBackend } from './backend/net-backend.js';
+export type { NetBackendOptions } from './backend/options.js';
+export { completed, isIntact } from './frame/checksum.js';
+export { type Frame, formatMac, type Segmentation } from './frame/frame.js';
+export { findHeaders, type Headers } from './frame/headers.js';
+export { segment } from './frame/segment.js';
+export { type FrontInterface, type NetFrontendOptions, netFrontend } from './frontend/net-frontend.js';
+export { Capture, type CaptureOptions } from './ports/capture.js';
+export type { FrameReceiver, NetworkPort } from './ports/network-port.js';
+export { Switch, type SwitchOptions, type SwitchPortOptions } from './ports/switch.js';
