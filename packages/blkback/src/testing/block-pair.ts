@@ -1,9 +1,9 @@
 import type { Guest } from '@xenolith/guest-api';
 import type { DriverPair } from '@xenolith/xenbus/testing';
-import { type BlockBackendOptions, blockBackend } from './backend/block-backend.js';
-import type { BlockDevice } from './devices/block-device.js';
-import { MemoryDevice } from './devices/memory-device.js';
-import { blockFrontend, type FrontDisk } from './frontend/block-frontend.js';
+import { type BlockBackendOptions, blockBackend } from '../backend/block-backend.js';
+import type { BlockDevice } from '../devices/block-device.js';
+import { MemoryDevice } from '../devices/memory-device.js';
+import { blockFrontend, type FrontDisk } from '../frontend/block-frontend.js';
 
 const PATTERN = Uint8Array.from({ length: 100 * 512 }, (_, i) => (i * 7) & 0xff);
 

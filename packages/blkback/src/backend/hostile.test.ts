@@ -1,0 +1,168 @@
+import { BLKIF_RSP_EOPNOTSUPP, BLKIF_RSP_ERROR, BLKIF_RSP_OKAY } from '@xenolith/xen-abi';
+import { addDevice, serveFrontends } from '@xenolith/xenbus';
+import { type Fabric, type FabricGuest, settle } from '@xenolith/xenbus/testing';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type BlockRequest, encodeRequest } from '../codec/index.js';
+import { MemoryDevice } from '../devices/memory-device.js';
+import { OverlayDevice } from '../devices/overlay.js';
+import { blockPair } from '../testing/block-pair.js';
+import { BACK, FRONT, rawFrontend, transfer } from '../testing/raw-frontend.js';
+
+describe('a hostile frontend', () => {
+  it('wild grants, offsets and operations are errors of their request', async () => {
+    const { exchange, buffer, state } = await rawFrontend();
+    const readonlyPage = buffer();
+    const discard: BlockRequest = { kind: 'discard', id: 7n, sector: 0n, sectors: 8n, secure: true };
+    const answers = await exchange([
+      transfer('read', 0, 0xffff_ffff, 1n),
+      transfer('write', 0, 999, 2n),
+      transfer('read', 2 ** 40, readonlyPage.ref, 3n),
+      { kind: 'unknown', id: 4n, operation: 200 },
+      { kind: 'indirect', id: 5n, sector: 0n, operation: 0, claimed: 20, refs: [1, 2, 3, 4, 5, 6, 7, 8] },
+      discard,
+      transfer('write', 0, readonlyPage.ref, 8n),
+    ]);
+    expect(answers.map(({ id, status }) => [Number(id), status])).toEqual([
+      [1, BLKIF_RSP_ERROR],
+      [2, BLKIF_RSP_ERROR],
+      [3, BLKIF_RSP_ERROR],
+      [4, BLKIF_RSP_ERROR],
+      [5, BLKIF_RSP_ERROR],
+      [7, BLKIF_RSP_EOPNOTSUPP],
+      [8, BLKIF_RSP_OKAY],
+    ]);
+    expect(state()).toBe('4');
+  });
+
+  it('a read into a page that was granted read-only is an error', async () => {
+    const { exchange, front } = await rawFrontend();
+    const page = front.memory.allocate()!;
+    const ref = front.grants.grantAccess(BACK, page, { readonly: true });
+    expect((await exchange([transfer('read', 0, ref)]))[0]?.status).toBe(BLKIF_RSP_ERROR);
+    expect((await exchange([transfer('write', 0, ref)]))[0]?.status).toBe(BLKIF_RSP_OKAY);
+  });
+
+  it('a producer index that runs away closes its device', async () => {
+    const { memory, front, port, state, fabric, back, log } = await rawFrontend();
+    memory.writeU32(0, 0x8000_0000);
+    front.eventChannels.send(port);
+    await settle();
+    expect(state()).toBe('5');
+    expect(fabric.store.read(`/local/domain/${BACK}/error/backend/vbd/1/51712/error`)).toContain(
+      'impossible',
+    );
+    expect(log).toEqual([]);
+    fabric.store.write('/local/domain/1/device/vbd/51712/state', '6');
+    await settle();
+    expect([state(), back.openPorts]).toEqual(['6', 0]);
+  });
+
+  it('is not worth more than ten lines of the log', async () => {
+    const { exchange, log } = await rawFrontend();
+    for (let i = 0; i < 5; i++)
+      await exchange(Array.from({ length: 32 }, (_, n) => transfer('read', 0, 5000, BigInt(n))));
+    expect(log.length).toBe(10);
+  });
+
+  it('dies while its requests are under way', async () => {
+    const { ring, front, port, buffer, fabric, back } = await rawFrontend({
+      device: new OverlayDevice(new MemoryDevice(1 << 20)),
+    });
+    for (let i = 0; i < 20; i++)
+      ring.put(encodeRequest(transfer(i % 2 ? 'read' : 'write', 8 * i, buffer().ref), 1));
+    ring.push();
+    front.eventChannels.send(port);
+    await settle();
+    fabric.removeGuest(FRONT);
+    await fabric.advance(1e9);
+    fabric.store.rm(`/local/domain/${BACK}/backend/vbd/${FRONT}`);
+    await fabric.advance(1e9);
+    expect(back.openPorts).toBe(0);
+  });
+
+  it('whatever it does, others are served and the backend stays small', async () => {
+    await fc.assert(fc.asyncProperty(fc.array(mischief, { minLength: 1, maxLength: 25 }), survives), {
+      numRuns: 60,
+    });
+  }, 60_000);
+});
+
+const mischief = fc.oneof(
+  fc.record({
+    kind: fc.constant('word' as const),
+    at: fc.integer({ min: 0, max: 1023 }),
+    value: fc.integer(),
+  }),
+  fc.record({
+    kind: fc.constant('slots' as const),
+    bytes: fc.uint8Array({ minLength: 112, maxLength: 112 }),
+    advance: fc.integer({ min: 0, max: 40 }),
+  }),
+  fc.record({ kind: fc.constant('state' as const), value: fc.integer({ min: 0, max: 8 }) }),
+  fc.record({
+    kind: fc.constant('node' as const),
+    name: fc.constantFrom(
+      'ring-ref',
+      'event-channel',
+      'protocol',
+      'multi-queue-num-queues',
+      'ring-page-order',
+      'feature-persistent',
+      'queue-0/ring-ref',
+    ),
+    value: fc.oneof(
+      fc.string({ maxLength: 20 }).map((text) => text.replaceAll('\0', '0')),
+      fc.nat().map(String),
+    ),
+  }),
+  fc.record({ kind: fc.constant('events' as const), count: fc.integer({ min: 1, max: 50 }) }),
+  fc.record({ kind: fc.constant('revoke' as const) }),
+);
+
+type Mischief = typeof mischief extends fc.Arbitrary<infer T> ? T : never;
+
+async function survives(steps: readonly Mischief[]): Promise<void> {
+  const { fabric, front, back, memory, ring, port, directory, buffer } = await rawFrontend({
+    device: new OverlayDevice(new MemoryDevice(1 << 20)),
+  });
+  const neighbour = await addNeighbour(fabric, back);
+  const { ref } = buffer();
+  for (const step of steps) {
+    if (step.kind === 'word') memory.writeU32(step.at * 4, step.value >>> 0);
+    else if (step.kind === 'slots') {
+      memory.write(64, step.bytes);
+      ring.put(encodeRequest(transfer('write', 0, ref), 1));
+      memory.writeU32(0, (memory.readU32(0) + step.advance) >>> 0);
+    } else if (step.kind === 'state') fabric.store.write(`${directory}/state`, String(step.value));
+    else if (step.kind === 'node') fabric.store.write(`${directory}/${step.name}`, step.value);
+    else if (step.kind === 'events') for (let i = 0; i < step.count; i++) front.eventChannels.send(port);
+    else front.grants.endAccess(ref);
+    front.eventChannels.send(port);
+    await fabric.advance(100_000);
+  }
+  expect(front.grantsInUse).toBeLessThanOrEqual(1100);
+  expect(back.openPorts).toBeLessThanOrEqual(6);
+  await neighbour();
+}
+
+/** Another guest with a disk of the same backend. @returns does some work with it */
+async function addNeighbour(fabric: Fabric, back: FabricGuest): Promise<() => Promise<void>> {
+  const other = fabric.addGuest(3);
+  const pair = blockPair();
+  const { driver, exercise } = pair.frontend(other);
+  serveFrontends(other, driver);
+  await addDevice(fabric.toolstack, {
+    type: 'vbd',
+    id: 1,
+    frontendId: 3,
+    backendId: back.domid,
+    backend: { params: 'disk', mode: 'w' },
+  });
+  await fabric.advance(1_000_000);
+  return async () => {
+    const work = exercise('1');
+    await fabric.advance(1_000_000_000);
+    await work;
+  };
+}
