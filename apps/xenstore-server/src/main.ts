@@ -70,12 +70,11 @@ async function main(): Promise<void> {
   for (const [path, value] of values.set.map(pair)) store.write(path, value);
 
   const socket = await serveSocket(server, positionals[0] ?? defaultSocketPath());
-  console.log(`xenstore is served on ${socket.path}`);
-
   // The socket goes with the server, however that ends.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => void socket.close().then(() => process.exit(0)));
   }
+  console.log(`xenstore is served on ${socket.path}`);
 }
 
 main().catch((error: Error) => {

@@ -33,8 +33,16 @@ function rights(actor: number, permissions: readonly string[]): string {
   return { n: '', r: 'r', w: 'w', b: 'rw' }[entry[0]!]!;
 }
 
-/** Does an action to the model. @returns the reply's payload, or the error */
-function apply(root: Tree, { actor, type, path, value }: Action): string {
+/** Who hears of a change: those who may read the node, its parent, or the node as it was before. */
+interface Change {
+  path: string;
+  /** Only watches of this very node are meant. */
+  exact: boolean;
+  readers: (readonly string[])[];
+}
+
+/** Does an action to the model. @returns the reply's payload, or the error; what it changed is added to `changes` */
+function apply(root: Tree, { actor, type, path, value }: Action, changes: Change[] = []): string {
   const steps = names(path);
   let node: Tree | undefined = root;
   let ancestor = root;
@@ -60,16 +68,20 @@ function apply(root: Tree, { actor, type, path, value }: Action): string {
       if (!node) return 'ENOENT\0';
       const wanted = value.split('\0').slice(0, -1);
       if (actor !== 0 && wanted[0]!.slice(1) !== node.permissions[0]!.slice(1)) return 'EPERM\0';
+      changes.push({ path, exact: false, readers: [node.permissions, wanted, (parent ?? root).permissions] });
       node.permissions = wanted;
       return 'OK\0';
     }
     case abi.XS_RM:
       if (!node) return parent ? 'OK\0' : 'ENOENT\0';
       if (!parent) return 'EINVAL\0';
+      removal(node, path, parent, false, changes);
       parent.children.delete(steps.at(-1)!);
       return 'OK\0';
     default: {
+      if (type === abi.XS_MKDIR && node) return 'OK\0';
       let at = root;
+      let above = root;
       for (const name of steps) {
         let child = at.children.get(name);
         if (!child) {
@@ -78,22 +90,48 @@ function apply(root: Tree, { actor, type, path, value }: Action): string {
           child = { value: '', permissions, children: new Map() };
           at.children.set(name, child);
         }
+        above = at;
         at = child;
       }
+      changes.push({ path, exact: false, readers: [at.permissions, above.permissions] });
       if (type === abi.XS_WRITE) at.value = value;
       return 'OK\0';
     }
   }
 }
 
+/** The changes that a removal is: of each node below, children first. */
+function removal(node: Tree, path: string, parent: Tree, exact: boolean, changes: Change[]): void {
+  for (const [name, child] of node.children) removal(child, `${path}/${name}`, node, true, changes);
+  changes.push({ path, exact, readers: [node.permissions, parent.permissions] });
+}
+
+/** What every client watches. */
+const WATCHED = ['/', '/a', '/b/c'];
+
+/** The events that a client gets for these changes. */
+function eventsOf(actor: number, changes: readonly Change[]): string[] {
+  return changes.flatMap(({ path, exact, readers }) =>
+    WATCHED.filter((watched) => {
+      const below = watched === '/' || `${path}/`.startsWith(`${watched}/`);
+      const heard = exact ? path === watched : below;
+      return heard && readers.some((permissions) => rights(actor, permissions).includes('r'));
+    }).map((watched) => `${path}\0${watched}\0`),
+  );
+}
+
 class Client {
+  /** Watch events since they were last taken. */
+  events: string[] = [];
   private replies: string[] = [];
   private readonly connection: ServerConnection;
 
   constructor(server: XenstoreServer, domid: number) {
     const parser = new MessageParser();
     this.connection = server.connect(domid, (bytes) => {
-      for (const message of parser.feed(bytes)) this.replies.push(fromBytes(message.body));
+      for (const { type, body } of parser.feed(bytes)) {
+        (type === abi.XS_WATCH_EVENT ? this.events : this.replies).push(fromBytes(body));
+      }
     });
   }
 
@@ -159,6 +197,9 @@ it('agrees with a plain tree, and committed transactions with running them at on
       tools.ask(abi.XS_RM, '/tool\0');
       tools.ask(abi.XS_SET_PERMS, '/\0b0\0');
       const model: Tree = { value: '', permissions: ['b0'], children: new Map() };
+      for (const client of clients) {
+        for (const watched of WATCHED) client.ask(abi.XS_WATCH, `${watched}\0${watched}\0`);
+      }
 
       // Slot 1 belongs to domain 0 and slot 2 to domain 1: what their transactions did, and what they were told.
       const open: { id: number; done: { action: Action; reply: string }[] }[] = [];
@@ -179,7 +220,11 @@ it('agrees with a plain tree, and committed transactions with running them at on
           const reply = owner.ask(mine.type, requestText(mine), open[slot].id);
           open[slot].done.push({ action: mine, reply });
         } else {
-          expect(clients[act.actor]!.ask(act.type, requestText(act))).toBe(apply(model, act));
+          for (const client of clients) client.events = [];
+          const changes: Change[] = [];
+          expect(clients[act.actor]!.ask(act.type, requestText(act))).toBe(apply(model, act, changes));
+          for (const [domid, { events }] of clients.entries())
+            expect(events).toEqual(eventsOf(domid, changes));
         }
       }
       expect(dump(tools)).toEqual(model);
