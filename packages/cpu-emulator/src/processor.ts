@@ -7,7 +7,7 @@
 export const Exit = {
   /** The budget is used up; exactly that many instructions retired. */
   budget: 0,
-  /** An exception (fault or trap) is to be delivered: `vector`, `errorCode` (−1 none), `cr2` for #PF. Nothing of a faulting instruction is visible; rip is at it (faults) or behind it (traps: #BP, #OF, #DB). */
+  /** An exception (fault or trap) is to be delivered: `vector`, `errorCode` (−1 none), `cr2` for #PF. Nothing of a faulting instruction is visible; rip is at it, and RF is set in rflags (faults), or behind it (traps: #BP, #OF, #DB; a #DB of an instruction breakpoint is a fault without RF). */
   exception: 1,
   /** INT n: `vector`; rip at the instruction, `length` its length. */
   softwareInterrupt: 2,
@@ -15,7 +15,7 @@ export const Exit = {
   syscall: 3,
   /**
    * An instruction that CPL 3 may not execute (or that the hypervisor always sees): `privileged` says which and carries
-   * its decoded operands; rip at the instruction, `length` its length. Nothing was changed.
+   * its decoded operands; rip at the instruction, `length` its length. Nothing was changed but RF, which is set as in a fault.
    */
   privileged: 4,
   /** PAUSE executed 64 times within one run: a spinning guest; rip behind the last PAUSE. */
@@ -130,6 +130,8 @@ export interface Processor {
   /** −1: the exception has none. */
   readonly errorCode: number;
   readonly cr2: bigint;
+  /** Of #DB: bits of DR6 that it sets (B0–B3, BS); none for INT1. */
+  readonly debugStatus: number;
   readonly length: number;
   readonly privileged: PrivilegedInstruction;
 
@@ -159,6 +161,12 @@ export interface Processor {
    * False when it faulted or left the processor; nothing of it is visible then.
    */
   emulateWrite(linear: bigint, scratch: number): boolean;
+
+  /**
+   * Sets the breakpoints on code and data that DR0–DR3 (`addresses`) and DR7 (`control`) enable. While there are any,
+   * instructions run one by one. Accesses of instructions that the hypervisor executes are not watched.
+   */
+  setBreakpoints(addresses: ArrayLike<bigint>, control: number): void;
 
   /** Asked by a refill for a frame that the current domain does not own and that is not public: may it be reached? */
   onForeignFrame: (mfn: number, write: boolean) => boolean;

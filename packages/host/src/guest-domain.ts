@@ -3,7 +3,13 @@ import type { Domain } from '@xenolith/hypervisor-core';
 import { type DiskHost, GuestDisks } from './devices/guest-disks.js';
 import type { DomainConfig } from './domain-config.js';
 import { freeName, type Identity } from './identity.js';
-import { DEFAULT_MEMORY_MIB, Incarnation, type IncarnationHost, pagesOf, wallclock } from './incarnation.js';
+import {
+  DEFAULT_MEMORY_MIB,
+  Incarnation,
+  type IncarnationHost,
+  maxPagesOf,
+  wallclock,
+} from './incarnation.js';
 import { type DomainResult, type ShutdownReason, shutdownReason } from './result.js';
 import type { ShutdownAction } from './shutdown-action.js';
 import { formatUuid, randomUuid } from './uuid.js';
@@ -137,7 +143,7 @@ export class GuestDomain {
     this.target = memoryMiB;
     const { current } = this;
     if (!current) return;
-    current.domain.maxPages = pagesOf(memoryMiB);
+    current.domain.maxPages = maxPagesOf(memoryMiB);
     this.host.xenstore.local.write(`/local/domain/${this.domid}/memory/target`, String(memoryMiB * 1024));
     this.host.wake();
   }

@@ -26,9 +26,6 @@ export interface IncarnationHost {
 /** What its owner hears of its console. */
 export type ConsoleSink = Pick<DomainConfig, 'onConsole' | 'onConsoleRoom'>;
 
-/** What libxl adds to the memory that a domain may have (LIBXL_MAXMEM_CONSTANT of libxl_internal.h), in MiB. */
-const SLACK_MIB = 1;
-
 /** One start of a guest: a domain with a number of its own, its console, and its entries in xenstore. */
 export class Incarnation {
   readonly domain: Domain;
@@ -55,7 +52,7 @@ export class Incarnation {
         name: identity.name,
         handle: parseUuid(identity.uuid),
         memoryPages: pagesOf(memoryMiB),
-        maxPages: pagesOf(memoryMiB + SLACK_MIB),
+        maxPages: maxPagesOf(memoryMiB),
         vcpus: maxVcpus,
         // libxl gives a PV guest one range: xc_domain_set_memmap_limit.
         memoryMap: [{ address: 0n, size: BigInt(maxMemoryMiB) << 20n, type: XEN_HVM_MEMMAP_TYPE_RAM }],
@@ -116,7 +113,10 @@ export class Incarnation {
 
 export const DEFAULT_MEMORY_MIB = 128;
 
-export const pagesOf = (memoryMiB: number): number => Math.floor(memoryMiB * PAGES_PER_MIB);
+const pagesOf = (memoryMiB: number): number => Math.floor(memoryMiB * PAGES_PER_MIB);
+
+/** Pages that a domain of so much memory may have: libxl adds 1 MiB (LIBXL_MAXMEM_CONSTANT of libxl_internal.h). */
+export const maxPagesOf = (memoryMiB: number): number => pagesOf(memoryMiB + 1);
 
 /** Nanoseconds since 1970 on the host's clock. */
 export const wallclock = (hv: Hypervisor): bigint => hv.wallclockNs + BigInt(Math.floor(hv.clock.now));

@@ -14,6 +14,7 @@ import { SHUTDOWN_crash, SHUTDOWN_watchdog } from '@xenolith/xen-abi';
 import { Checks } from './checks.js';
 import { AddressSpaces } from './domain/address-spaces.js';
 import { reportCrash } from './domain/crash-report.js';
+import { hasBreakpoints } from './domain/debug-registers.js';
 import type { Domain } from './domain/domain.js';
 import type { NativeDomain } from './domain/native-domain.js';
 import type { Running } from './domain/running.js';
@@ -76,6 +77,9 @@ const MAX_BUDGET = 0x7fff_ffff;
  * nothing but trap does not keep the host from its event loop. (The guest's clock does not know it.)
  */
 const EXIT_COST = 200;
+/** An instruction that runs alone, because its vCPU has breakpoints, costs the host about as much as so many others. */
+const STEP_COST = 100;
+const STEPPED_BUDGET = 10_000;
 /** What a jump of an idle clock to its next timer counts against a budget: ticks that wake nobody must not hold the host. */
 const JUMP_COST = 10;
 
@@ -285,27 +289,28 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
     this.endSlice = this.yielded = false;
     const start = clock.now;
     const end = start + Math.min(this.scheduler.sliceNs(vcpu), limit);
-    let exits = 0;
+    let cost = 0;
     while (vcpu.runnable && !this.endSlice) {
       if ((timers.next ?? Number.POSITIVE_INFINITY) <= clock.now) timers.expire(clock.now);
       if (this.deferred.length > 0) this.drainDeferred();
       if (clock.now >= end || this.endSlice || !vcpu.runnable || this.completions.overdue) break;
-      if (clock.now - start + exits * EXIT_COST >= limit) break;
+      if (clock.now - start + cost >= limit) break;
       prepareReturn(this, vcpu);
       if (!vcpu.runnable) break;
       const until = Math.min(end, timers.next ?? end);
       cpu.tsc = BigInt(clock.now);
-      const exit = cpu.run(Math.min(Math.max(until - clock.now, 1), MAX_BUDGET));
+      const stepped = hasBreakpoints(vcpu);
+      const exit = cpu.run(Math.min(Math.max(until - clock.now, 1), stepped ? STEPPED_BUDGET : MAX_BUDGET));
+      cost += EXIT_COST + (stepped ? cpu.retired * STEP_COST : 0);
       this.account(vcpu, cpu.retired);
       this.leave(vcpu, exit);
-      exits++;
     }
     if (!vcpu.runnable) this.suspendPeriodic(vcpu);
     const counted = clock.now - start;
     // A slice costs the time that it took, which the wall clock knows better than the instructions do.
     clock.beginSlice();
     if (this.current === vcpu) this.scheduler.ran(vcpu, clock.now - start, this.yielded);
-    return Math.max(counted + exits * EXIT_COST, 1);
+    return Math.max(counted + cost, 1);
   }
 
   /** For tests: does what the processor stopped for, as the main loop would. */

@@ -1,4 +1,13 @@
-import { callExpr, type FunctionRef, type I32, i32, i64, type ModuleBuilder } from '@xenolith/wasm-builder';
+import {
+  callExpr,
+  type FunctionBuilder,
+  type FunctionRef,
+  type I32,
+  type I64,
+  i32,
+  i64,
+  type ModuleBuilder,
+} from '@xenolith/wasm-builder';
 import { MMU } from './control.js';
 import {
   FRAME,
@@ -35,6 +44,8 @@ export interface MmuImports {
   foreign: FunctionRef;
   /** (machine address i32, length i32): decoded code was written. */
   codeWritten: FunctionRef;
+  /** (linear i64, size i32, write i32): data was accessed, or its instruction faults later on; while `MMU.watching`. */
+  watched: FunctionRef;
 }
 
 const at = (address: number): I32 => i32.const(address);
@@ -60,6 +71,9 @@ export function emitMmu(m: ModuleBuilder, imports: MmuImports): MmuFunctions {
     );
   });
 
+  const tell = (f: FunctionBuilder, address: I64, size: I32, write: boolean): void =>
+    f.if(i32.load(at(MMU.watching)), () => f.call(imports.watched, address, size, i32.const(Number(write))));
+
   const readSlow = m.function(['i64', 'i32'], ['i32'], (f) => {
     const address = f.param('i64', 0);
     const size = f.param('i32', 1);
@@ -67,6 +81,7 @@ export function emitMmu(m: ModuleBuilder, imports: MmuImports): MmuFunctions {
     const second = f.local('i32');
     const firstLength = f.local('i32');
     f.set(firstLength, i32.sub(i32.const(PAGE_SIZE), i32.and(i32.wrap(address), i32.const(PAGE_SIZE - 1))));
+    tell(f, address, size, false);
     f.set(first, walkFor(address, ACCESS.read));
     f.if(i32.or(i32.eqz(first), i32.ge_u(firstLength, size)), () => f.return(first));
     f.set(second, walkFor(i64.add(address, i64.extend_u(firstLength)), ACCESS.read));
@@ -83,6 +98,7 @@ export function emitMmu(m: ModuleBuilder, imports: MmuImports): MmuFunctions {
     const second = f.local('i32');
     const firstLength = f.local('i32');
     f.set(firstLength, i32.sub(i32.const(PAGE_SIZE), i32.and(i32.wrap(address), i32.const(PAGE_SIZE - 1))));
+    tell(f, address, size, true);
     f.set(first, walkFor(address, ACCESS.write));
     f.if(i32.eqz(first), () => f.return(i32.const(0)));
     f.if(

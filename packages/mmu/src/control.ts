@@ -30,6 +30,8 @@ export const MMU = {
   frames: base + 64,
   /** i32: 1 when the TLB may hold translations of large pages. */
   largePages: base + 68,
+  /** i32: 1 while data accesses are watched: no translation for reading or writing is kept, and each access is told. */
+  watching: base + 72,
   /** 64 bytes where accesses that cross a page, or that may hit decoded code, take place. */
   bounce: base + 0x80,
 } as const;

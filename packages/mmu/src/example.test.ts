@@ -10,8 +10,9 @@ const m = new ModuleBuilder();
 m.importMemory('env', 'memory', 1, 65536);
 const foreign = m.importFunction('env', 'foreign', ['i32', 'i32'], ['i32']);
 const codeWritten = m.importFunction('env', 'codeWritten', ['i32', 'i32'], []);
-m.export('walk', emitMmu(m, { foreign, codeWritten }).walk);
-const env = { memory: machine.memory, foreign: () => 0, codeWritten() {} };
+const watched = m.importFunction('env', 'watched', ['i64', 'i32', 'i32'], []);
+m.export('walk', emitMmu(m, { foreign, codeWritten, watched }).walk);
+const env = { memory: machine.memory, foreign: () => 0, codeWritten() {}, watched() {} };
 const { instance } = await WebAssembly.instantiate(m.toBytes(), { env });
 const walk = instance.exports.walk as (linear: bigint, access: number) => number;
 

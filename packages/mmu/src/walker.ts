@@ -191,6 +191,9 @@ export function emitWalk(m: ModuleBuilder, foreign: FunctionRef): FunctionRef {
       ),
       () => f.return(machine),
     );
+    f.if(i32.and(i32.load(at(MMU.watching)), i32.ne(access, i32.const(ACCESS.fetch))), () =>
+      f.return(machine),
+    );
     f.if(i64.gt_u(shift, i64.const(12)), () => f.store(at(MMU.largePages), 0, i32.const(1)));
     const tables = select(
       isWrite,

@@ -62,6 +62,7 @@ export function emitInterpreter(
   m.importMemory('env', 'memory', memoryPages.min, memoryPages.max);
   const foreign = m.importFunction('env', 'foreign', ['i32', 'i32'], ['i32']);
   const codeWritten = m.importFunction('env', 'codeWritten', ['i32', 'i32'], []);
+  const watched = m.importFunction('env', 'watched', ['i64', 'i32', 'i32'], []);
   const decode = m.importFunction('env', 'decode', ['i32', 'i64'], ['i32']);
   const host = Object.fromEntries(
     Object.entries(set.imports).map(([name, s]) => [
@@ -69,7 +70,7 @@ export function emitInterpreter(
       m.importFunction('env', name, s.params, s.results),
     ]),
   );
-  const mmu = emitMmu(m, { foreign, codeWritten });
+  const mmu = emitMmu(m, { foreign, codeWritten, watched });
   const handlers = set.build(m, host);
   const hot = handlers.filter((h) => h.hot);
   const cold = handlers.filter((h) => !h.hot);

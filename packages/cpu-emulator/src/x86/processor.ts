@@ -23,6 +23,7 @@ import {
   type Processor,
 } from '../processor.js';
 import { BlockBuilder } from './block-builder.js';
+import { Breakpoints } from './breakpoints.js';
 import { decode, type Instruction, MAX_LENGTH, RIP_BASE } from './decode.js';
 import { disassemble } from './disassemble.js';
 import { executeSse } from './float/sse.js';
@@ -42,6 +43,9 @@ interface InterpreterExports {
   forgetWrites(page: number): void;
 }
 
+/** BS of DR6: a single step. */
+const DR6_STEP = 0x4000;
+
 /** PAUSEs in one run before it ends: a spinning guest gives up its slice. */
 const PAUSE_LIMIT = 64;
 const MAX_ASID = 4094;
@@ -58,6 +62,7 @@ export class X86Processor implements Processor {
   vector = 0;
   errorCode = -1;
   cr2 = 0n;
+  debugStatus = 0;
   length = 0;
   privileged: PrivilegedInstruction = { op: 'hlt' };
 
@@ -69,6 +74,7 @@ export class X86Processor implements Processor {
   readonly #exports: InterpreterExports;
   readonly #cache: CodeCache;
   readonly #builder: BlockBuilder;
+  readonly #breakpoints = new Breakpoints();
   #lastAsid = 0;
 
   constructor(
@@ -84,6 +90,8 @@ export class X86Processor implements Processor {
         memory: machine.memory,
         foreign: (mfn: number, write: number) => Number(this.onForeignFrame(mfn, write !== 0)),
         codeWritten: (address: number, length: number) => this.#cache.written(address >>> 0, length),
+        watched: (linear: bigint, size: number, write: number) =>
+          this.#breakpoints.access(BigInt.asUintN(64, linear), size, write !== 0),
         decode: (address: number, rip: bigint) => this.#decode(address >>> 0, rip),
         sse: (operation: number, lanes: number, argument: number) =>
           executeSse(machine, operation, lanes, argument),
@@ -120,31 +128,33 @@ export class X86Processor implements Processor {
     view.setUint32(ENGINE.pauses, PAUSE_LIMIT, true);
     this.#enterMode();
     this.retired = 0;
+    const breakpoints = this.#breakpoints;
     for (;;) {
-      const trap = (view.getUint32(STATE.systemFlags, true) & FLAG.tf) !== 0;
-      const slice = trap ? 1 : budget - this.retired;
-      if (slice <= 0) return Exit.budget;
+      const left = budget - this.retired;
+      if (left <= 0) return Exit.budget;
+      const flags = view.getUint32(STATE.systemFlags, true);
+      const trap = (flags & FLAG.tf) !== 0;
+      const alone = trap || breakpoints.any;
+      if (flags & FLAG.rf) this.#setResume(false);
+      else if (breakpoints.any) {
+        const met = breakpoints.at(this.regs.rip);
+        if (met) return this.#debug(met);
+      }
+      breakpoints.accessed = 0;
+      const slice = alone ? 1 : left;
       const result = this.#exports.run(slice);
       const used = slice - view.getInt32(ENGINE.budget, true);
       this.retired += used;
       view.setBigUint64(ENGINE.tsc, view.getBigUint64(ENGINE.tsc, true) + BigInt(used), true);
-      switch (result) {
-        case RUN.budget:
-          if (trap) return this.#exception(1, -1);
-          return Exit.budget;
-        case RUN.fault:
-          return this.#fault();
-        case RUN.pause:
-          // Left behind an instruction: it set TF, or it was one PAUSE too many.
-          if (trap) return this.#exception(1, -1);
-          if (view.getUint32(STATE.systemFlags, true) & FLAG.tf) break;
-          return Exit.pause;
-        default: {
-          const exit = this.#instructionExit();
-          if (exit !== undefined) return exit;
-          if (trap) return this.#exception(1, -1);
-        }
+      if (result === RUN.fault) return this.#fault();
+      if (result === RUN.instruction) {
+        const exit = this.#instructionExit();
+        if (exit !== undefined) return exit;
       }
+      const met = breakpoints.accessed | (trap ? DR6_STEP : 0);
+      if (met) return this.#debug(met);
+      // It left behind an instruction that set TF, or that was one PAUSE too many.
+      if (result === RUN.pause && view.getUint32(ENGINE.pauses, true) === 0) return Exit.pause;
     }
   }
 
@@ -160,6 +170,17 @@ export class X86Processor implements Processor {
     this.bytes.fill(0xff, JUMP_CACHE, JUMP_CACHE + JUMP_CACHE_ENTRIES * 16);
   }
 
+  /** RF: a fault sets it in what the handler finds, and the next instruction that completes clears it. */
+  #setResume(set: boolean): void {
+    const flags = this.view.getUint32(STATE.systemFlags, true);
+    this.view.setUint32(STATE.systemFlags, set ? flags | FLAG.rf : flags & ~FLAG.rf, true);
+  }
+
+  #debug(status: number): ExitKind {
+    this.debugStatus = status;
+    return this.#exception(1, -1);
+  }
+
   #exception(vector: number, errorCode: number): ExitKind {
     this.vector = vector;
     this.errorCode = errorCode;
@@ -167,6 +188,7 @@ export class X86Processor implements Processor {
   }
 
   #fault(): ExitKind {
+    this.#setResume(true);
     const vector = this.view.getUint32(MMU.faultVector, true);
     const code = this.view.getInt32(MMU.faultCode, true);
     const address = this.view.getBigUint64(MMU.faultAddress, true);
@@ -184,14 +206,17 @@ export class X86Processor implements Processor {
   #instructionExit(): ExitKind | undefined {
     const insn = this.#instructionAt(this.regs.rip);
     if (!insn) return this.#fault();
-    if (typeof insn === 'string') return this.#exception(6, -1);
+    if (typeof insn === 'string') return this.#invalid();
     this.length = insn.length;
     const { name } = insn.encoded.row;
     switch (name) {
       case 'syscall':
         return Exit.syscall;
       case 'ud2':
-        return this.#exception(6, -1);
+        return this.#invalid();
+      case 'int1':
+        this.#advance(insn.length);
+        return this.#debug(0);
       case 'int3':
         this.#advance(insn.length);
         return this.#exception(3, -1);
@@ -216,7 +241,13 @@ export class X86Processor implements Processor {
       return this.#loadNull(described, insn);
     }
     this.privileged = described;
+    this.#setResume(true);
     return Exit.privileged;
+  }
+
+  #invalid(): ExitKind {
+    this.#setResume(true);
+    return this.#exception(6, -1);
   }
 
   #advance(bytes: number): void {
@@ -337,6 +368,15 @@ export class X86Processor implements Processor {
     this.#exports.flushAll();
   }
 
+  setBreakpoints(addresses: ArrayLike<bigint>, control: number): void {
+    const breakpoints = this.#breakpoints;
+    if (!(control & 0xff) && !breakpoints.any) return;
+    breakpoints.set(addresses, control);
+    const watching = Number(breakpoints.watchesData);
+    if (watching && !this.view.getUint32(MMU.watching, true)) this.flushAll();
+    this.view.setUint32(MMU.watching, watching, true);
+  }
+
   translate(linear: bigint, access: 0 | 1 | 2): number {
     const host = this.#exports.translate(BigInt.asIntN(64, linear), access) >>> 0;
     if (host !== 0) return host;
@@ -376,6 +416,7 @@ export class X86Processor implements Processor {
     const done = result === RUN.budget;
     this.flushPage(page);
     if (done) {
+      this.#setResume(false);
       this.retired = 1;
       this.view.setBigUint64(ENGINE.tsc, this.view.getBigUint64(ENGINE.tsc, true) + 1n, true);
     }

@@ -70,6 +70,8 @@ export class Vcpu implements PvVcpu {
   readonly dr = new BigUint64Array(4);
   dr6 = 0xffff_0ff0n;
   dr7 = 0x400n;
+  /** Bits of DR6 for the instruction that is being emulated. */
+  debugMet = 0n;
   /** Virtual IOPL 0 … 3. */
   iopl = 0;
   ioBitmap = 0n;

@@ -11,7 +11,7 @@ import {
   VMASST_TYPE_writable_pagetables,
 } from '@xenolith/xen-abi';
 import { CR4, isCanonical, SEG } from '../arch/x86.js';
-import { setDebugRegister } from '../domain/debug-registers.js';
+import { loadBreakpoints, setDebugRegister } from '../domain/debug-registers.js';
 import { descriptorBase, isFault } from '../domain/descriptors.js';
 import { Operations, plain } from '../operations.js';
 import { guestIret } from '../traps/iret.js';
@@ -36,7 +36,9 @@ const DEBUG_ERRORS = { absent: -ENODEV, invalid: -EINVAL, denied: -EPERM } as co
 
 export function setDebugreg(call: Call): number {
   const result = setDebugRegister(call.vcpu, s32(call, 0), u64(call, 1));
-  return result === 0 ? 0 : DEBUG_ERRORS[result];
+  if (result !== 0) return DEBUG_ERRORS[result];
+  loadBreakpoints(call.hv.cpu, call.vcpu);
+  return 0;
 }
 
 export function getDebugreg(call: Call): number | bigint {

@@ -75,10 +75,7 @@ export const HYPERCALLS: ReadonlyMap<number, Hypercall> = new Map<number, Hyperc
   [abi.__HYPERVISOR_fpu_taskswitch, entry('fpu_taskswitch', 'set', state.fpuTaskswitch)],
   [abi.__HYPERVISOR_sched_op_compat, group('sched_op_compat', 'cmd arg', SCHED_COMPAT_OPERATIONS)],
   [abi.__HYPERVISOR_platform_op, control('platform_op', abi.XENPF_INTERFACE_VERSION)],
-  [
-    abi.__HYPERVISOR_set_debugreg,
-    { ...entry('set_debugreg', 'register value', state.setDebugreg), note: 'breakpoints do not fire' },
-  ],
+  [abi.__HYPERVISOR_set_debugreg, entry('set_debugreg', 'register value', state.setDebugreg)],
   [abi.__HYPERVISOR_get_debugreg, entry('get_debugreg', 'register', state.getDebugreg)],
   [
     abi.__HYPERVISOR_update_descriptor,

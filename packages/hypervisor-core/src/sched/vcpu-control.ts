@@ -3,6 +3,7 @@ import type { EventChannels } from '@xenolith/event-channels';
 import { VcpuRunstateInfo, VIRQ_TIMER } from '@xenolith/xen-abi';
 import { CR0 } from '../arch/x86.js';
 import type { AddressSpaces } from '../domain/address-spaces.js';
+import { loadBreakpoints } from '../domain/debug-registers.js';
 import { loadInitialRegisters } from '../domain/initial-registers.js';
 import type { Vcpu } from '../domain/vcpu.js';
 import type { CurrentGuestAccess } from '../guest-access.js';
@@ -101,6 +102,7 @@ export class VcpuControl {
       vcpu.initial = undefined;
       cpu.taskSwitched = (vcpu.cr0 & CR0.ts) !== 0n;
       spaces.activate(vcpu);
+      loadBreakpoints(cpu, vcpu);
     }
     if (vcpu.runstate.state !== RUNSTATE.running) {
       vcpu.runstate.change(RUNSTATE.running, clock.now);

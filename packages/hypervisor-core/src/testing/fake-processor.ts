@@ -38,6 +38,7 @@ export class FakeProcessor implements Processor {
   vector = 0;
   errorCode = -1;
   cr2 = 0n;
+  debugStatus = 0;
   length = 0;
   privileged: PrivilegedInstruction = { op: 'hlt' };
   tsc = 0n;
@@ -53,6 +54,8 @@ export class FakeProcessor implements Processor {
   asid = 0;
   domid = 0;
   flushes = 0;
+  /** Breakpoints that are in force: DR0–DR3 and DR7. */
+  breakpoints: [addresses: bigint[], control: number] = [[], 0];
   private lastAsid = 0;
 
   constructor(machine: MachineMemory) {
@@ -113,6 +116,10 @@ export class FakeProcessor implements Processor {
   }
 
   codeWritten(): void {}
+
+  setBreakpoints(addresses: ArrayLike<bigint>, control: number): void {
+    this.breakpoints = [Array.from(addresses), control];
+  }
 
   emulateWrite(): boolean {
     return false;

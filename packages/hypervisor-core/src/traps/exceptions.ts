@@ -1,6 +1,6 @@
 import { FAULT_FOREIGN } from '@xenolith/mmu';
 import { VMASST_TYPE_writable_pagetables } from '@xenolith/xen-abi';
-import { CR0, PFEC, VECTOR, XEN_AREA_END, XEN_AREA_START } from '../arch/x86.js';
+import { CR0, FLAG, PFEC, VECTOR, XEN_AREA_END, XEN_AREA_START } from '../arch/x86.js';
 import type { Running } from '../domain/running.js';
 import type { Vcpu } from '../domain/vcpu.js';
 import { emulateForcedInstruction } from './forced-invalid-op.js';
@@ -39,7 +39,7 @@ export function handleException(
       }
       return;
     case VECTOR.debug:
-      vcpu.dr6 |= 0x4000n;
+      vcpu.dr6 |= BigInt(run.cpu.debugStatus);
       injectException(run, vcpu, vector);
       return;
     default:
@@ -74,9 +74,12 @@ export function handleSoftwareInterrupt(run: Running, vcpu: Vcpu, vector: number
   const open = vector === VECTOR.breakpoint || vector === VECTOR.overflow;
   const direct = vector === LEGACY_SYSCALL && vcpu.traps.address[vector] !== 0n;
   if (!open && !direct && vcpu.traps.dpl(vector) < (vcpu.kernelMode ? 1 : 3)) {
+    regs.rflags |= FLAG.rf;
     injectException(run, vcpu, VECTOR.generalProtection, (vector << 3) | IDT_ERROR);
     return;
   }
+  // Where no gate is open to it, the processor raises a #GP, with RF set, and Xen leaves that so.
+  if (!open && !direct) regs.rflags |= FLAG.rf;
   regs.rip = BigInt.asUintN(64, regs.rip + BigInt(length));
   if (open) injectException(run, vcpu, vector);
   else injectSoftwareInterrupt(run, vcpu, vector);

@@ -10,7 +10,7 @@ import {
 } from '../domain/descriptors.js';
 import type { Running } from '../domain/running.js';
 import type { Vcpu } from '../domain/vcpu.js';
-import { injectPageFault } from './inject.js';
+import { injectPageFault, instructionDone } from './inject.js';
 import type { Outcome } from './privileged.js';
 import { checkCodeSegment, checkDataSegment, injectSegmentFault } from './segments.js';
 
@@ -132,7 +132,9 @@ export function farTransfer(
   }
   regs.selectors[SEG.cs] = selector | 3;
   regs.long = long;
-  regs.rip = target;
+  // A TF that IRET loads traps behind the next instruction.
+  if (insn.op === 'iret') regs.rip = target;
+  else instructionDone(run, vcpu, target);
   return 'handled';
 }
 

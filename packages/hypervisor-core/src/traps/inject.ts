@@ -30,16 +30,20 @@ export function injectSoftwareInterrupt(run: Running, vcpu: Vcpu, vector: number
   bounceTo(run, vcpu, vector, undefined);
 }
 
-/** To be called when the hypervisor has executed an instruction for the guest: a set TF traps behind it. */
+/** BS of DR6: a single step. */
+const STEP = 1n << 14n;
+
+/** To be called when the hypervisor has executed an instruction for the guest: a set TF traps behind it, as breakpoints do. */
 export function instructionDone(run: Running, vcpu: Vcpu, rip: bigint): void {
   const { regs } = run.cpu;
   regs.rip = rip;
   const flags = regs.rflags;
   if (flags & FLAG.rf) regs.rflags = flags & ~FLAG.rf;
-  if (flags & FLAG.tf) {
-    vcpu.dr6 |= 0x4000n;
-    injectException(run, vcpu, VECTOR.debug);
-  }
+  const met = vcpu.debugMet | (flags & FLAG.tf ? STEP : 0n);
+  vcpu.debugMet = 0n;
+  if (met === 0n) return;
+  vcpu.dr6 |= met;
+  injectException(run, vcpu, VECTOR.debug);
 }
 
 function bounceTo(run: Running, vcpu: Vcpu, vector: number, errorCode: number | undefined, cr2 = 0n): void {

@@ -1,6 +1,7 @@
 import type { PrivilegedInstruction } from '@xenolith/cpu-emulator';
 import { VMASST_TYPE_architectural_iopl } from '@xenolith/xen-abi';
 import { FLAG, GPR, U32, U64 } from '../arch/x86.js';
+import { portBreakpoints } from '../domain/debug-registers.js';
 import type { Running } from '../domain/running.js';
 import type { Vcpu } from '../domain/vcpu.js';
 import { injectPageFault } from './inject.js';
@@ -34,12 +35,14 @@ export function portIn(run: Running, vcpu: Vcpu, port: number, size: 1 | 2 | 4):
   const value = BigInt(readPort(vcpu, port, size));
   const mask = (1n << BigInt(size * 8)) - 1n;
   gpr[GPR.rax] = size === 4 ? value : (gpr[GPR.rax]! & ~mask) | value;
+  vcpu.debugMet = portBreakpoints(vcpu, port, size);
   return 'done';
 }
 
 export function portOut(run: Running, vcpu: Vcpu, port: number, size: 1 | 2 | 4): Outcome {
   if (!guestAllows(run, vcpu, port, size)) return 'gp';
   writePort(vcpu, port, size, Number(run.cpu.regs.gpr[GPR.rax]! & U32));
+  vcpu.debugMet = portBreakpoints(vcpu, port, size);
   return 'done';
 }
 
@@ -48,7 +51,6 @@ export function stringIo(
   run: Running,
   vcpu: Vcpu,
   insn: Extract<PrivilegedInstruction, { op: 'ins' | 'outs' }>,
-  next: bigint,
 ): Outcome {
   const { regs } = run.cpu;
   const { gpr } = regs;
@@ -71,11 +73,10 @@ export function stringIo(
   const index = insn.op === 'ins' ? GPR.rdi : GPR.rsi;
   const step = BigInt(regs.rflags & FLAG.df ? -insn.size : insn.size);
   gpr[index] = (gpr[index]! + step) & addressMask;
+  vcpu.debugMet = portBreakpoints(vcpu, insn.port, insn.size);
   if (!insn.rep) return 'done';
   gpr[GPR.rcx] = (count - 1n) & addressMask;
-  if (count > 1n) return 'handled';
-  regs.rip = next;
-  return 'handled';
+  return count > 1n ? 'again' : 'done';
 }
 
 function fault(run: Running, vcpu: Vcpu, address: bigint, errorCode: number): Outcome {

@@ -1,6 +1,6 @@
 import type { PrivilegedInstruction } from '@xenolith/cpu-emulator';
 import { CR0, CR4, cr3ToFrame, frameToCr3, GPR, U32, VECTOR, XEN_CR0 } from '../arch/x86.js';
-import { setDebugRegister } from '../domain/debug-registers.js';
+import { loadBreakpoints, setDebugRegister } from '../domain/debug-registers.js';
 import type { Running } from '../domain/running.js';
 import type { Vcpu } from '../domain/vcpu.js';
 import { farTransfer, loadSegment, probeSegment } from './far-transfers.js';
@@ -10,8 +10,11 @@ import { ioplAllows, portIn, portOut, stringIo } from './io-ports.js';
 import { readMsr, writeMsr } from './msrs.js';
 import { storeTable, storeWord } from './table-registers.js';
 
-/** What became of an instruction: carried out (step over it), `gp` or `ud` for the guest, or `handled` (rip is right). */
-export type Outcome = 'done' | 'gp' | 'ud' | 'handled';
+/**
+ * What became of an instruction: carried out (step over it), one round of it (come back to it), `gp` or `ud` for the guest,
+ * or `handled` (rip is right).
+ */
+export type Outcome = 'done' | 'again' | 'gp' | 'ud' | 'handled';
 
 /** CR4 bits that a guest may choose, and those of Xen's that it sees (PV_CR4_GUEST_MASK, PV_CR4_GUEST_VISIBLE_MASK). */
 const CR4_GUEST = CR4.tsd | CR4.de;
@@ -60,6 +63,7 @@ export function handlePrivileged(
     });
   }
   if (outcome === 'done') instructionDone(run, vcpu, BigInt.asUintN(64, rip + BigInt(length)));
+  else if (outcome === 'again') instructionDone(run, vcpu, rip);
   else if (outcome === 'gp') injectException(run, vcpu, VECTOR.generalProtection, 0);
   else if (outcome === 'ud') injectException(run, vcpu, VECTOR.invalidOpcode);
 }
@@ -73,7 +77,7 @@ function emulate(run: Running, vcpu: Vcpu, insn: PrivilegedInstruction, next: bi
       return portOut(run, vcpu, insn.port, insn.size);
     case 'ins':
     case 'outs':
-      return stringIo(run, vcpu, insn, next);
+      return stringIo(run, vcpu, insn);
     case 'rdmsr': {
       const value = readMsr(run, vcpu, insn.index);
       if (value === undefined) return 'gp';
@@ -92,7 +96,7 @@ function emulate(run: Running, vcpu: Vcpu, insn: PrivilegedInstruction, next: bi
     case 'readDr':
       return readDr(run, vcpu, insn.register, insn.gpr);
     case 'writeDr':
-      return writeDr(vcpu, insn.register, gpr[insn.gpr]!);
+      return writeDr(run, vcpu, insn.register, gpr[insn.gpr]!);
     case 'clts':
       if (!vcpu.kernelMode) return 'gp';
       setTaskSwitched(run, vcpu, false);
@@ -180,10 +184,11 @@ function readDr(run: Running, vcpu: Vcpu, register: number, gpr: number): Outcom
   return 'done';
 }
 
-function writeDr(vcpu: Vcpu, register: number, value: bigint): Outcome {
+function writeDr(run: Running, vcpu: Vcpu, register: number, value: bigint): Outcome {
   if (!vcpu.kernelMode) return 'gp';
   switch (setDebugRegister(vcpu, register, value)) {
     case 0:
+      loadBreakpoints(run.cpu, vcpu);
       return 'done';
     case 'absent':
       return 'ud';

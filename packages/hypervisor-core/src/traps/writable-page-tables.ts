@@ -1,7 +1,8 @@
+import { FLAG, VECTOR } from '../arch/x86.js';
 import type { Running } from '../domain/running.js';
 import type { Vcpu } from '../domain/vcpu.js';
 import { emulatePtWrite, ptWriteFrame } from '../memory/index.js';
-import { injectPageFault } from './inject.js';
+import { injectException, injectPageFault } from './inject.js';
 
 const PAGE = 4096;
 
@@ -47,6 +48,9 @@ export function emulateTableWrite(run: Running, vcpu: Vcpu, address: bigint): bo
   if (!emulatePtWrite(memory, vcpu, address & ~7n, bytes.slice(to + entry, to + entry + 8))) {
     undo();
     injectPageFault(run, vcpu, 3, address);
+    return true;
   }
+  // Xen says nothing in DR6 of a single step here.
+  if (cpu.regs.rflags & FLAG.tf) injectException(run, vcpu, VECTOR.debug);
   return true;
 }

@@ -36,6 +36,7 @@ export const system: Row[] = [
     cx.setGpr(REG.rcx, i64.const(0), 4);
   }),
   row('syscall', ['0f 05'], exits, { ends: true }),
+  row('int1', ['f1'], exits, { ends: true }),
   row('int3', ['cc'], exits, { ends: true }),
   row('int', ['cd Ib'], exits, { ends: true }),
   row('into', ['ce'], exits, { ends: true, mode: 32 }),
