@@ -1,6 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
 import {
-  existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -46,8 +45,13 @@ export class RealXenstored {
       env: { FAKE_XEN: this.#directory, LD_LIBRARY_PATH: libraries, XENSTORED_RUNDIR: this.#directory },
       stdio: 'ignore',
     });
-    // The socket is made before the store; the daemon answers it only when it is ready.
-    this.waitFor(() => existsSync(this.socket), 'make its socket');
+    this.waitFor(() => this.#listens(), 'listen on its socket');
+  }
+
+  /** In Linux's list, a socket that takes connections has this flag (net/unix/af_unix.c). */
+  #listens() {
+    const sockets = readFileSync('/proc/net/unix', 'utf8').split('\n');
+    return sockets.some((line) => line.endsWith(` ${this.socket}`) && line.includes(' 00010000 '));
   }
 
   /** @param {string} name */
