@@ -1,6 +1,7 @@
 import type { PvKernel } from '@xenolith/domain-builder';
 import type { GrantLimits } from '@xenolith/grant-tables';
 import type { DiskConfig } from './devices/disk.js';
+import type { VifConfig } from './devices/vif.js';
 import type { DomainResult } from './result.js';
 import type { ShutdownAction } from './shutdown-action.js';
 
@@ -27,6 +28,8 @@ export interface DomainConfig {
   /** Highest event-channel port, as `max_event_channels` of xl.cfg. Default 1023. */
   maxEventPort?: number;
   disks?: readonly DiskConfig[];
+  /** Network interfaces, numbered from 0. */
+  vifs?: readonly VifConfig[];
   /** Limits of its grants, as `max_grant_frames` and its like of xl.cfg. Default: Xen's. */
   grants?: GrantLimits;
   /** Unique in the host, and not only digits. Default `guest`, or `guest-2` and so on. */

@@ -1,6 +1,7 @@
 import { BadInputError } from '@xenolith/host-interface';
 import type { Domain } from '@xenolith/hypervisor-core';
 import { type DiskHost, GuestDisks } from './devices/guest-disks.js';
+import { GuestVifs, type VifHost } from './devices/guest-vifs.js';
 import type { DomainConfig } from './domain-config.js';
 import { freeName, type Identity } from './identity.js';
 import {
@@ -16,7 +17,8 @@ import { formatUuid, randomUuid } from './uuid.js';
 import { writeVcpuAvailability } from './xenstore-tree.js';
 
 /** What a guest needs of its host. */
-export interface DomainHost extends IncarnationHost, DiskHost {
+export interface DomainHost extends IncarnationHost, DiskHost, VifHost {
+  readonly hypervisor: IncarnationHost['hypervisor'];
   readonly xenstore: IncarnationHost['xenstore'];
   /** The guests that have not ended. */
   readonly domains: readonly GuestDomain[];
@@ -39,6 +41,8 @@ export class GuestDomain {
   readonly ended: Promise<DomainResult>;
   /** Its disks: they may come and go while it runs. */
   readonly disks: GuestDisks;
+  /** Its network interfaces, likewise. */
+  readonly vifs: GuestVifs;
   private resolveEnded: (result: DomainResult) => void = () => {};
   private current: Incarnation | undefined;
   private restarts = 0;
@@ -66,8 +70,9 @@ export class GuestDomain {
     this.target = this.memoryMiB;
     this.maxVcpus = config.maxVcpus ?? config.vcpus ?? 1;
     this.online = this.checkedVcpus(config.vcpus ?? 1);
-    // One that is kept has let go of its disks, so that its successor can have them.
+    // One that is kept has let go of its devices, so that its successor can have them.
     this.disks = new GuestDisks(host, halted ? [] : (config.disks ?? []));
+    this.vifs = new GuestVifs(host, halted ? [] : (config.vifs ?? []));
     this.current = halted?.incarnation ?? this.start();
     this.halted = halted?.result;
   }
@@ -237,7 +242,7 @@ export class GuestDomain {
 
   private start(): Incarnation {
     const { host, identity, config, online, maxVcpus } = this;
-    return new Incarnation(host, identity, { ...config, vcpus: online, maxVcpus }, this.disks);
+    return new Incarnation(host, identity, { ...config, vcpus: online, maxVcpus }, [this.disks, this.vifs]);
   }
 
   private restart(before: DomainResult): void {
@@ -264,7 +269,7 @@ export class GuestDomain {
       name: freeName(`${name}-${minutes.replace(/[-:]/g, '')}Z`, host.domains),
       uuid: formatUuid(randomUuid(host.hypervisor.options.inputs)),
     };
-    this.disks.stop(incarnation.domid);
+    for (const devices of [this.disks, this.vifs]) devices.stop(incarnation.domid);
     incarnation.rename(identity);
     this.forget();
     host.keep(new GuestDomain(host, config, identity, { incarnation, result }));
@@ -285,7 +290,7 @@ export class GuestDomain {
 
   private finish(result: DomainResult): void {
     this.finished = result;
-    void this.disks.close();
+    for (const devices of [this.disks, this.vifs]) void devices.close();
     this.host.ended(this);
     this.resolveEnded(result);
     this.host.wake();

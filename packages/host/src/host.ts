@@ -17,6 +17,7 @@ import {
 import { MachineMemory } from '@xenolith/mmu';
 import { connectInMemory, XenstoreClient } from '@xenolith/xenstore';
 import { BlockService } from './devices/block-service.js';
+import { NetworkService } from './devices/network-service.js';
 import type { DomainConfig } from './domain-config.js';
 import { type DomainInfo, domainInfo } from './domain-info.js';
 import { type EventLoop, LONGEST_SLEEP_MS, webEventLoop } from './event-loop.js';
@@ -88,6 +89,8 @@ export class Host implements DomainHost {
   readonly xenstore: XenstoreService;
   /** For guests: who serves their disks. */
   readonly blocks: BlockService;
+  /** For guests: who serves their network interfaces; and the host's switches, by name. */
+  readonly networks: NetworkService;
   /** Only with the option `statistics`. */
   readonly statistics: Statistics | undefined;
   readonly eventLoop: EventLoop;
@@ -125,6 +128,7 @@ export class Host implements DomainHost {
       xenstore: new XenstoreClient(connectInMemory(this.xenstore.server)),
     };
     this.blocks = new BlockService(drivers, this.hypervisor.log);
+    this.networks = new NetworkService(drivers, this.hypervisor.log);
   }
 
   /** The guests that have not ended. */

@@ -2,7 +2,6 @@ import { ConsoleBackend } from '@xenolith/console';
 import { BadInputError, InvariantError } from '@xenolith/host-interface';
 import { type Domain, destroyDomain, type Hypervisor } from '@xenolith/hypervisor-core';
 import { GNTTAB_RESERVED_CONSOLE, XEN_HVM_MEMMAP_TYPE_RAM } from '@xenolith/xen-abi';
-import type { GuestDisks } from './devices/guest-disks.js';
 import type { DomainConfig } from './domain-config.js';
 import type { Identity } from './identity.js';
 import type { NativeGuest } from './native-guest.js';
@@ -23,6 +22,12 @@ export interface IncarnationHost {
   readonly xenstore: XenstoreService;
 }
 
+/** Devices of a domain: they come and go with it. */
+export interface DomainDevices {
+  start(domid: number): void;
+  stop(domid: number): void;
+}
+
 /** What its owner hears of its console. */
 export type ConsoleSink = Pick<DomainConfig, 'onConsole' | 'onConsoleRoom'>;
 
@@ -38,7 +43,7 @@ export class Incarnation {
     private readonly host: IncarnationHost,
     identity: Identity,
     config: DomainConfig,
-    private readonly disks: GuestDisks,
+    private readonly devices: readonly DomainDevices[],
   ) {
     const { hypervisor, xenstore } = host;
     const { vcpus = 1, memoryMiB = DEFAULT_MEMORY_MIB } = config;
@@ -84,7 +89,7 @@ export class Incarnation {
       startedNs: wallclock(hypervisor),
     };
     writeDomainEntries(xenstore.local, entries);
-    disks.start(domid);
+    for (const kind of devices) kind.start(domid);
     xenstore.introduce(domid, pv.storePort);
     [this.console, this.releaseConsole] = connectConsole(host.dom0, domid, pv.consolePort, config);
   }
@@ -104,7 +109,7 @@ export class Incarnation {
     const { domid, host } = this;
     // The console's last words first.
     this.releaseConsole();
-    this.disks.stop(domid);
+    for (const kind of this.devices) kind.stop(domid);
     host.xenstore.release(domid);
     removeDomainEntries(host.xenstore.local, domid, this.uuid);
     destroyDomain(host.hypervisor, this.domain);

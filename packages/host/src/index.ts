@@ -1,5 +1,8 @@
 export type { Disk, DiskConfig } from './devices/disk.js';
 export type { GuestDisks } from './devices/guest-disks.js';
+export type { GuestVifs } from './devices/guest-vifs.js';
+export type { NetworkService } from './devices/network-service.js';
+export type { Vif, VifConfig, VifRate } from './devices/vif.js';
 export type { DomainConfig } from './domain-config.js';
 export type { DomainInfo } from './domain-info.js';
 export { type EventLoop, webEventLoop } from './event-loop.js';
@@ -18,8 +21,10 @@ export {
   type DiskSpec,
   type Position,
   parseDiskSpec,
+  parseVifSpec,
   parseXlConfig,
   parseXlSyntax,
+  type VifSpec,
   type XlConfig,
   type XlSetting,
   type XlValue,

@@ -2,6 +2,7 @@ import type { BlockDevice } from '@xenolith/blkback';
 import { parseVdev } from '@xenolith/blkback/codec';
 import { BadInputError } from '@xenolith/host-interface';
 import { backendPath, type DeviceSpec } from '@xenolith/xenbus';
+import type { GuestDevice } from './guest-devices.js';
 
 /** A disk of a guest. */
 export interface DiskConfig {
@@ -22,7 +23,7 @@ export interface DiskConfig {
 }
 
 /** A disk plugged into a guest. */
-export class Disk {
+export class Disk implements GuestDevice {
   readonly id: number;
   /** What is in the drive now. */
   device: BlockDevice | undefined;
@@ -41,6 +42,10 @@ export class Disk {
 
   get vdev(): string {
     return this.config.vdev;
+  }
+
+  get title(): string {
+    return `disk ${this.vdev}`;
   }
 
   /** What libxl writes for a disk (libxl_disk.c). */

@@ -4,7 +4,6 @@ const words = (text: string): string[] => text.trim().split(/\s+/);
 
 /** What is missing of those whose absence would make another machine; none of them may be set (0, "" and [] are not set). */
 export const REFUSED: ReadonlyMap<string, string> = new Map([
-  ['vif', 'there is no network yet'],
   ...words('vif2 vtpm p9 pvcalls vdispl vsnd vfb vkb channel usbctrl usbdev usbdevice dtdev').map(
     (key) => [key, 'there is no such device yet'] as const,
   ),

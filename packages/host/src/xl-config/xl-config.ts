@@ -4,6 +4,7 @@ import { type DiskSpec, parseDiskSpec } from './disk-spec.js';
 import { IGNORED, REFUSED } from './keys.js';
 import { SettingReader } from './setting-reader.js';
 import { parseXlSyntax } from './syntax.js';
+import { parseVifSpec, type VifSpec } from './vif-spec.js';
 
 /** A guest as an xl.cfg(5) file describes it. What the file does not say is left out, or has xl's default. */
 export interface XlConfig {
@@ -34,6 +35,7 @@ export interface XlConfig {
   maxMaptrackFrames?: number;
   maxGrantVersion?: number;
   disks: readonly DiskSpec[];
+  vifs: readonly VifSpec[];
   /** Lines about settings that are not followed, with their places; nothing that the guest could notice. */
   warnings: readonly string[];
 }
@@ -83,7 +85,8 @@ export function parseXlConfig(text: string, file: string): XlConfig {
     maxGrantFrames: reader.number('max_grant_frames', 1, 0x7fff_ffff),
     maxMaptrackFrames: reader.number('max_maptrack_frames', 0, 0x7fff_ffff),
     maxGrantVersion: reader.number('max_grant_version', 1, 2),
-    disks: disks(reader),
+    disks: devices(reader, 'disk', parseDiskSpec),
+    vifs: devices(reader, 'vif', parseVifSpec),
   };
   reader.required('name', 'every domain has one');
   reader.required('kernel', 'it is the file to boot');
@@ -102,13 +105,14 @@ function checkType(reader: SettingReader): void {
     reader.problem('builder', `"${builder}" guests are not there: only "generic", a PV guest, is`);
 }
 
-function disks(reader: SettingReader): DiskSpec[] {
-  return reader.texts('disk').flatMap((text) => {
+/** A list of devices, each in a syntax of its own. */
+function devices<T>(reader: SettingReader, key: string, parse: (text: string) => T): T[] {
+  return reader.texts(key).flatMap((text) => {
     try {
-      return [parseDiskSpec(text)];
+      return [parse(text)];
     } catch (error) {
       if (!(error instanceof BadInputError)) throw error;
-      reader.problem('disk', error.message);
+      reader.problem(key, error.message);
       return [];
     }
   });

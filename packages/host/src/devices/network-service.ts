@@ -1,0 +1,60 @@
+import type { Guest } from '@xenolith/guest-api';
+import type { Logger } from '@xenolith/host-interface';
+import { type NetworkPort, netBackend, Switch } from '@xenolith/netback';
+import { serveBackends } from '@xenolith/xenbus';
+import type { Vif } from './vif.js';
+
+/** netback in native domain 0: serves the interfaces that the toolstack has told it of, and has the host's switches. */
+export class NetworkService {
+  /** Interfaces by their backend's directory. */
+  private readonly vifs = new Map<string, Vif>();
+  private readonly switches = new Map<string, Switch>();
+
+  constructor(
+    private readonly dom0: Guest,
+    log: Logger,
+  ) {
+    serveBackends(
+      dom0,
+      netBackend(dom0, {
+        log,
+        open: async (end) => this.open(end.identity.path),
+        release: async (port) => this.release(port),
+      }),
+      { log },
+    );
+  }
+
+  add(domid: number, vif: Vif): void {
+    this.vifs.set(vif.backendPath(domid), vif);
+  }
+
+  remove(domid: number, vif: Vif): void {
+    this.vifs.delete(vif.backendPath(domid));
+  }
+
+  /** The switch of that name; made when it is first asked for. */
+  bridge(name: string): Switch {
+    let found = this.switches.get(name);
+    if (!found) {
+      found = new Switch({ clock: this.dom0.clock });
+      this.switches.set(name, found);
+    }
+    return found;
+  }
+
+  /** Ports of guests themselves belong to the toolstack, which keeps them over reboots. */
+  private readonly own = new Set<NetworkPort>();
+
+  private open(path: string): NetworkPort | undefined {
+    const vif = this.vifs.get(path);
+    if (!vif || vif.config.port) return vif?.config.port;
+    const port = this.bridge(vif.bridge).addPort({ isolated: vif.config.isolated ?? false });
+    this.own.add(port);
+    return port;
+  }
+
+  private release(port: NetworkPort): void {
+    if (this.own.delete(port)) port.close?.();
+  }
+}
