@@ -54,6 +54,7 @@ describe('the command line', () => {
       '--on-reboot <action>',
       '--trace[=classes]',
       '--stats',
+      '--vif <interface>',
     ]) {
       expect(out).toContain(option);
     }

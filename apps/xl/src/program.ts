@@ -43,6 +43,11 @@ function addRunOptions(command: Command, memory: number): Command {
       'a disk, as in xl.cfg: "image.raw,raw,xvda,rw"; may be given again',
       (text: string, before: string[] = []) => [...before, text],
     )
+    .option(
+      '--vif <interface>',
+      'a network interface, as in xl.cfg: "mac=00:16:3e:00:00:01,bridge=xenbr0"; may be given again',
+      (text: string, before: string[] = []) => [...before, text],
+    )
     .option('--allow-console-io', 'let the guest print with CONSOLEIO_write, as a debug build of Xen does');
   return addHostOptions(command);
 }

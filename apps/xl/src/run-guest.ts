@@ -1,5 +1,12 @@
 import { fstatSync, readFileSync } from 'node:fs';
-import { createHost, type DomainConfig, type DomainResult, type Host, parseDiskSpec } from '@xenolith/host';
+import {
+  createHost,
+  type DomainConfig,
+  type DomainResult,
+  type Host,
+  parseDiskSpec,
+  parseVifSpec,
+} from '@xenolith/host';
 import type { LogLevel, TraceClass } from '@xenolith/host-interface';
 import type { ClockMode, SchedulerName } from '@xenolith/hypervisor-core';
 import { crashText } from './crash-text.js';
@@ -9,6 +16,7 @@ import { ExitStatus, statusOf } from './exit-status.js';
 import { logger, tracer } from './host-output.js';
 import { statsText } from './stats-text.js';
 import { Terminal } from './terminal.js';
+import { vifConfig } from './vifs.js';
 import { serveHostXenstore } from './xenstore-socket.js';
 
 /** The options that all commands have that run guests, as commander gives them. */
@@ -32,6 +40,7 @@ export interface RunOptions extends HostCommandOptions {
   cap?: number;
   onReboot: 'restart' | 'destroy';
   disk?: string[];
+  vif?: string[];
   allowConsoleIo?: boolean;
 }
 
@@ -50,6 +59,7 @@ export async function runGuest(input: GuestInput, options: RunOptions): Promise<
     status ??= reason;
     stop.abort();
   };
+  const vifs = (options.vif ?? []).map((text) => vifConfig(parseVifSpec(text), undefined));
   const disks = await openDisks((options.disk ?? []).map(parseDiskSpec), undefined, '.');
   let host: Host | undefined;
   const { script, ...image } = input;
@@ -78,6 +88,7 @@ export async function runGuest(input: GuestInput, options: RunOptions): Promise<
   const guest = host.createDomain({
     ...image,
     disks,
+    vifs,
     name: options.name,
     memoryMiB: options.memory,
     vcpus: options.vcpus,

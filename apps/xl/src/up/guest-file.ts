@@ -4,6 +4,7 @@ import { BadInputError } from '@xenolith/host-interface';
 import { openDisks } from '../disks.js';
 import { readInput } from '../files.js';
 import { cacheDirectory, fileKernelCache } from '../kernel-cache.js';
+import { vifConfig } from '../vifs.js';
 
 /** A guest as an xl.cfg file describes it, with what the files hold that it names. */
 export interface GuestFile {
@@ -33,6 +34,7 @@ export class GuestFiles {
       const config = { ...settings(xl), kernel: this.kernel(path(xl.kernel)), kernelPath: xl.kernel };
       if (ramdisk) Object.assign(config, { ramdisk, ramdiskPath: xl.ramdisk });
       if (xl.disks.length > 0) Object.assign(config, { disks: await openDisks(xl.disks, host, directory) });
+      if (xl.vifs.length > 0) Object.assign(config, { vifs: xl.vifs.map((vif) => vifConfig(vif, host)) });
       return { config, warnings: xl.warnings };
     } catch (error) {
       if (!(error instanceof BadInputError)) throw error;
