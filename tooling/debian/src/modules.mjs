@@ -13,6 +13,7 @@ export const MODULES = [
   'jbd2',
   'mbcache',
   'crc16',
+  'crc32c-intel',
   'crc32c_generic',
   'libcrc32c',
 ];

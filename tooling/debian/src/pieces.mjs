@@ -75,7 +75,7 @@ function obtain(apt, cache) {
   const initrd = join(cache, 'initrd.gz');
   writeWhole(initrd, busyboxInitramfs(busybox, readFileSync(initScript)));
   const rootInitrd = join(cache, 'root-initrd.gz');
-  const rootModules = moduleEntries(modules, ['crc32c_generic', 'ext4', 'xen-blkfront']);
+  const rootModules = moduleEntries(modules, ['crc32c-intel', 'ext4', 'xen-blkfront']);
   writeWhole(rootInitrd, busyboxInitramfs(busybox, readFileSync(rootInitScript), rootModules));
   const daemonFile = './usr/lib/xen-4.17/bin/xenstored';
   const xenstored = join(apt.unpack('xen-utils-4.17', [daemonFile]), daemonFile);
