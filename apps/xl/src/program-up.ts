@@ -123,6 +123,12 @@ function addBlockCommands(program: Command, onStatus: (status: number) => void):
       const { blockDetachCommand } = await import('./commands/block.js');
       onStatus(await blockDetachCommand(domain, vdev, options));
     });
+  block('block-resize', 'tell a guest that the file behind a disk has another size now')
+    .argument('<vdev>', 'name of the disk in the guest')
+    .action(async (domain: string, vdev: string, options) => {
+      const { blockResizeCommand } = await import('./commands/block.js');
+      onStatus(await blockResizeCommand(domain, vdev, options));
+    });
   block('cd-insert', 'put a medium into a drive of a running guest')
     .argument('<vdev>', 'name of the drive in the guest')
     .argument('<image>', 'a file, or an address to read it from')

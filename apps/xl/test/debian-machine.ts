@@ -31,16 +31,19 @@ export class Machine {
   /** What `expect` has still to look at, without carriage returns. */
   private fresh = '';
 
-  constructor(args: readonly string[], { terminal = false } = {}) {
+  constructor(
+    args: readonly string[],
+    { terminal = false, env = {} }: { terminal?: boolean; env?: Record<string, string> } = {},
+  ) {
     if (!existsSync(cli)) throw new Error(`${cli} is not there: build it with \`npm run build\``);
     const command = [process.execPath, cli, ...args];
     // `exec`: the process that is killed and measured is node itself.
     const quoted = `exec ${command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ')}`;
     this.child = terminal
       ? spawn('script', ['-qefc', quoted, '/dev/null'], {
-          env: { ...process.env, TERM: 'vt100', SHELL: '/bin/sh' },
+          env: { ...process.env, ...env, TERM: 'vt100', SHELL: '/bin/sh' },
         })
-      : spawn(command[0]!, command.slice(1));
+      : spawn(command[0]!, command.slice(1), { env: { ...process.env, ...env } });
     this.child.stdout!.setEncoding('latin1').on('data', (text: string) => {
       this.stdout += text;
       this.fresh += text.replaceAll('\r', '');

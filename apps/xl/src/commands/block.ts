@@ -33,6 +33,12 @@ export async function blockDetachCommand(
   return ExitStatus.poweredOff;
 }
 
+/** `xenolith block-resize DOMAIN VDEV` */
+export async function blockResizeCommand(domain: string, vdev: string, options: HostChoice): Promise<number> {
+  await ask(options, { do: 'block-resize', domain, vdev });
+  return ExitStatus.poweredOff;
+}
+
 /** `xenolith cd-insert DOMAIN VDEV IMAGE`, and with an empty one `cd-eject` */
 export async function mediumCommand(
   domain: string,

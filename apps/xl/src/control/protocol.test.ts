@@ -14,6 +14,7 @@ describe('requests', () => {
     { do: 'block-list', domain: 'web' },
     { do: 'block-attach', domain: 'web', disk: 'a.img,raw,xvdb', directory: '/' },
     { do: 'block-detach', domain: 'web', vdev: 'xvdb', force: false },
+    { do: 'block-resize', domain: 'web', vdev: 'xvdb' },
     { do: 'cd-insert', domain: 'web', vdev: 'hdc', target: '', directory: '/' },
     { do: 'input', data: 'AA==' },
   ])('are read: %j', (request) => {

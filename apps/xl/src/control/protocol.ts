@@ -18,6 +18,8 @@ export type ControlRequest =
       readonly directory: string;
     }
   | { readonly do: 'block-detach'; readonly domain: string; readonly vdev: string; readonly force: boolean }
+  /** The disk's file has another size now; answered by it, `bytes`. */
+  | { readonly do: 'block-resize'; readonly domain: string; readonly vdev: string }
   /** Another medium for a drive; an empty target: none. */
   | {
       readonly do: 'cd-insert';
@@ -81,6 +83,8 @@ export function parseRequest(line: string): ControlRequest {
       return { do: 'block-attach', domain: text('domain'), disk: text('disk'), directory: text('directory') };
     case 'block-detach':
       return { do: 'block-detach', domain: text('domain'), vdev: text('vdev'), force: fields.force === true };
+    case 'block-resize':
+      return { do: 'block-resize', domain: text('domain'), vdev: text('vdev') };
     case 'cd-insert':
       return {
         do: 'cd-insert',

@@ -174,6 +174,8 @@ class Session {
       case 'block-detach':
         await guests.domain(request.domain).disks.detach(request.vdev, { force: request.force });
         return {};
+      case 'block-resize':
+        return { bytes: await guests.domain(request.domain).disks.resized(request.vdev) };
       case 'cd-insert': {
         const { target, vdev, directory } = request;
         const { disks } = guests.domain(request.domain);

@@ -7,7 +7,7 @@ export type Awaitable<T> = T | Promise<T>;
  * without a promise. A rejection (or a throw) is an I/O error of that one request.
  */
 export interface BlockDevice {
-  /** Bytes. May change while the device is in use: see `ConnectedDisk.resized`. */
+  /** Bytes. May change while the device is in use: frontends are told when the backend's `params` is written again. */
   readonly size: number;
   /** Writes and discards are refused. */
   readonly readonly: boolean;
@@ -19,6 +19,8 @@ export interface BlockDevice {
   flush(): Awaitable<void>;
   /** The bytes are not needed any more, and read as zeros or as before. Absent: the device cannot do that. */
   discard?(offset: number, length: number): Awaitable<void>;
+  /** Looks how large what it stands for is now, where that can change. @throws BlockDeviceError */
+  refreshSize?(): Awaitable<void>;
   /** Lets go of what it has open. */
   close?(): Awaitable<void>;
 }

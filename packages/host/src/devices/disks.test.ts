@@ -97,9 +97,11 @@ describe('disks of a guest', () => {
     expect((await during(seen.get('5632')!.read(0, 512)))[0]).toBe(9);
     expect(() => disks.changeMedium('xvda', undefined)).toThrow('no drive');
     (disks.get('xvda').device as MemoryDevice).resize(1 << 17);
-    disks.resized('xvda');
+    expect(await disks.resized('xvda')).toBe(1 << 17);
     await pass();
     expect(node(`${back}/sectors`)).toBe('256');
+    disks.changeMedium('hdc', undefined);
+    await expect(disks.resized('hdc')).rejects.toThrow('nothing in hdc');
   });
 
   it('are refused with a name twice, or with none', async () => {

@@ -45,9 +45,22 @@ export class GuestDisks extends GuestDevices<Disk> {
     if (before !== device) void before?.close?.();
   }
 
-  /** Tells the guest that a disk's device has another size now. @throws BadInputError */
-  resized(vdev: string): void {
-    this.announce(this.get(vdev));
+  /**
+   * Tells the guest how large a disk's device is now.
+   * @returns bytes
+   * @throws BadInputError if there is no such disk, nothing in it, or the size is none
+   */
+  async resized(vdev: string): Promise<number> {
+    const disk = this.get(vdev);
+    const { device } = disk;
+    if (!device) throw new BadInputError(`There is nothing in ${vdev} that could have a size.`);
+    try {
+      await device.refreshSize?.();
+    } catch (error) {
+      throw new BadInputError(`${vdev} keeps its size: ${(error as Error).message}.`);
+    }
+    this.announce(disk);
+    return device.size;
   }
 
   /** @throws BadInputError if there is none of this name */
