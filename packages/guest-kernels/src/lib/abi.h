@@ -21,6 +21,8 @@ enum {
   HC_set_gdt = 2,
   HC_stack_switch = 3,
   HC_set_callbacks = 4,
+  HC_set_debugreg = 8,
+  HC_get_debugreg = 9,
   HC_memory_op = 12,
   HC_multicall = 13,
   HC_update_va_mapping = 14,
@@ -45,6 +47,7 @@ enum { EFAULT = 14 };
 
 /* sched.h */
 enum { SCHEDOP_yield, SCHEDOP_block, SCHEDOP_shutdown, SCHEDOP_poll };
+enum { PHYSDEVOP_set_iopl = 6 };
 enum { SHUTDOWN_poweroff, SHUTDOWN_reboot, SHUTDOWN_suspend, SHUTDOWN_crash };
 struct sched_shutdown { u32 reason; };
 struct sched_poll { u32 *ports; u32 nr_ports; u64 timeout; };

@@ -114,6 +114,36 @@ describe('timers and events', () => {
     }
   });
 
+  // xen/common/domain.c and sched/core.c: the deadline goes to set_timer as a signed number.
+  it('a time-out of more than 2^63 is over', () => {
+    const host = testHost();
+    const { hv, vcpu } = host;
+    const port = hv.events.bindVirq(1, abi.VIRQ_TIMER, 0);
+    host.poke(host.at(2), 1n << 63n, 0n);
+    expect(host.hypercall(abi.__HYPERVISOR_vcpu_op, abi.VCPUOP_set_singleshot_timer, 0, host.at(2))).toBe(0);
+    expect(hv.events.isPending(1, port)).toBe(1);
+    host.poke(host.at(2), 0n, 0, 0, 1n << 63n);
+    expect(host.hypercall(abi.__HYPERVISOR_sched_op, abi.SCHEDOP_poll, host.at(2))).toBe(0);
+    hv.run(10);
+    expect(vcpu.polling).toBeUndefined();
+  });
+
+  // force_update_vcpu_system_time of xen/arch/x86/time.c
+  it('the time area of another vCPU is filled at once', () => {
+    const host = testHost({}, { vcpus: 2 });
+    host.start(1, host.at(1));
+    host.poke(host.at(2), host.at(5));
+    const rc = host.hypercall(
+      abi.__HYPERVISOR_vcpu_op,
+      abi.VCPUOP_register_vcpu_time_memory_area,
+      1,
+      host.at(2),
+    );
+    expect(rc).toBe(0);
+    const bytes = host.hv.access.copyFrom(host.at(5), abi.VcpuTimeInfo.size)!;
+    expect(abi.VcpuTimeInfo.at(new DataView(bytes.buffer, bytes.byteOffset), 0).tsc_shift).toBe(1);
+  });
+
   it('a budget never runs past the next timer', () => {
     const host = testHost();
     host.hypercall(abi.__HYPERVISOR_vcpu_op, abi.VCPUOP_stop_periodic_timer, 0);

@@ -74,7 +74,11 @@ function poll({ domain, guest, hv, vcpu }: Call, request: Accessed<(typeof Sched
   }
   hv.events.poll(domain.domid, vcpu.vcpuId, ports);
   vcpu.polling = ports;
-  if (timeout !== 0n) vcpu.pollTimer = hv.timers.set(Number(timeout), () => hv.unblockVcpu(vcpu));
+  if (timeout !== 0n) {
+    // Behind 2^63 it is a time that is over.
+    const deadline = Number(BigInt.asIntN(64, timeout));
+    vcpu.pollTimer = hv.timers.set(deadline, () => hv.unblockVcpu(vcpu));
+  }
   hv.blockVcpu(vcpu);
   return 0;
 }

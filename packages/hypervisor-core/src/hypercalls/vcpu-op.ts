@@ -17,6 +17,7 @@ import {
 import { setInfoGuest } from '../domain/set-info-guest.js';
 import type { Vcpu } from '../domain/vcpu.js';
 import { type Accessed, Operations, plain, refused, taking } from '../operations.js';
+import { copyTimeArea } from '../time/time-records.js';
 import { type Call, s32, u32, u64 } from './call.js';
 
 const NS_PER_MS = 1_000_000n;
@@ -59,7 +60,8 @@ export const VCPU_OPERATIONS = new Operations<VcpuCall, 'VCPUOP_'>('VCPUOP_', {
     if (target !== vcpu) return -EINVAL;
     const request = guest.readStruct(VcpuSetSingleshotTimer, arg);
     if (!request) return -EFAULT;
-    hv.startSingleshot(target, Number(request.timeout_abs_ns));
+    // Behind 2^63 it is a time that is over.
+    hv.startSingleshot(target, Number(BigInt.asIntN(64, request.timeout_abs_ns)));
     return 0;
   }, VcpuSetSingleshotTimer),
   stop_singleshot_timer: plain(({ hv, target, vcpu }) => {
@@ -80,10 +82,12 @@ export const VCPU_OPERATIONS = new Operations<VcpuCall, 'VCPUOP_'>('VCPUOP_', {
   ),
   register_vcpu_time_memory_area: taking(
     VcpuRegisterTimeMemoryArea,
-    ({ guest, hv, target }, { addr: { v: address } }) => {
+    ({ guest, hv, target, vcpu }, { addr: { v: address } }) => {
       if (!guest.inRange(address, 1)) return -EFAULT;
       target.timeArea = address;
       hv.updateTime(target);
+      // At once, in the caller's address space; again in its own when it runs.
+      if (target !== vcpu) copyTimeArea(hv.memory.machine, hv.access, target);
       return 0;
     },
   ),

@@ -34,9 +34,14 @@ export function updateTimeRecord(machine: MachineMemory, vcpu: Vcpu, now: number
   vcpu.timeAreaStale = vcpu.timeArea !== 0n;
 }
 
-/** Copies the time record to the area that the guest registered; the kernel's page tables must be loaded. */
+/** Brings the area that the guest registered up to date; the kernel's page tables must be loaded. */
 export function updateTimeArea(machine: MachineMemory, access: CurrentGuestAccess, vcpu: Vcpu): void {
   vcpu.timeAreaStale = false;
+  copyTimeArea(machine, access, vcpu);
+}
+
+/** Copies the time record to its area in the address space that is in force. */
+export function copyTimeArea(machine: MachineMemory, access: CurrentGuestAccess, vcpu: Vcpu): void {
   if (vcpu.timeArea === 0n || vcpu.vcpuInfo === 0) return;
   const at = vcpu.vcpuInfo + VcpuInfo.offset.time;
   access.copyTo(vcpu.timeArea, machine.bytes.slice(at, at + VcpuTimeInfo.size));
