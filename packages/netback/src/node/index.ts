@@ -1,0 +1,6 @@
+export {
+  connectStreamPort,
+  type StreamAddress,
+  type StreamPortOptions,
+  streamPort,
+} from './stream-port.js';
