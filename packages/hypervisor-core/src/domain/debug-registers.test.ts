@@ -2,10 +2,14 @@ import { Exit } from '@xenolith/cpu-emulator';
 import {
   __HYPERVISOR_get_debugreg,
   __HYPERVISOR_set_debugreg,
+  __HYPERVISOR_update_va_mapping,
+  __HYPERVISOR_vm_assist,
   EINVAL,
   ENODEV,
   EPERM,
   FLAT_KERNEL_CS64,
+  VMASST_CMD_enable,
+  VMASST_TYPE_writable_pagetables,
 } from '@xenolith/xen-abi';
 import { describe, expect, it } from 'vitest';
 import { CR4, FLAG, GPR, VECTOR } from '../arch/x86.js';
@@ -138,5 +142,30 @@ describe('RF', () => {
     Object.assign(m.cpu, { privileged: { op: 'cpuid' }, length: 2 });
     m.hv.handle(Exit.privileged);
     expect(m.regs.rflags & FLAG.rf).toBe(0n);
+  });
+});
+
+// pv_ro_page_fault of xen/arch/x86/pv/ro-page-fault.c
+describe('a single step', () => {
+  it('traps behind a store to a page table that Xen carried out, and DR6 says nothing', () => {
+    const m = machine();
+    // Page 14 shows the L1 table, read-only.
+    const table = (BigInt(m.domain.p2m[19]!) << 12n) | 5n;
+    expect(m.hypercall(__HYPERVISOR_update_va_mapping, m.at(14), table, 2)).toBe(0);
+    expect(m.hypercall(__HYPERVISOR_vm_assist, VMASST_CMD_enable, VMASST_TYPE_writable_pagetables)).toBe(0);
+    m.cpu.emulateWrite = () => {
+      m.regs.rip = 0x40_1003n;
+      return true;
+    };
+    Object.assign(m.cpu, { vector: VECTOR.pageFault, errorCode: 7, cr2: m.at(14, 8) });
+    for (const [flags, rip] of [
+      [0x202n, 0x40_1003n],
+      [0x202n | FLAG.tf, DB],
+    ] as const) {
+      m.regs.rip = 0x40_1000n;
+      m.regs.rflags = flags;
+      m.hv.handle(Exit.exception);
+      expect([m.regs.rip, m.vcpu.dr6]).toEqual([rip, DEFAULT_DR6]);
+    }
   });
 });
