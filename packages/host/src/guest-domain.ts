@@ -37,7 +37,10 @@ export interface DomainHost extends IncarnationHost, DiskHost, VifHost {
 export class GuestDomain {
   readonly memoryMiB: number;
   readonly maxVcpus: number;
-  /** Resolves when the guest has ended for good and its memory is free (but for pages that other guests map). */
+  /**
+   * Resolves when the guest has ended for good. The memory of a large one comes back while the host runs on, or when it
+   * makes the next domain; pages that other guests map, when those let go.
+   */
   readonly ended: Promise<DomainResult>;
   /** Its disks: they may come and go while it runs. */
   readonly disks: GuestDisks;

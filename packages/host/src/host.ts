@@ -164,7 +164,7 @@ export class Host implements DomainHost {
   }
 
   /**
-   * Runs the guests until all have ended or `signal` is aborted (they stay as they are then, and `run` may be called
+   * Runs the guests until all have ended and their memory is free, or `signal` is aborted (they stay as they are then, and `run` may be called
    * again). The event loop turns every few milliseconds; while all guests are idle, the host sleeps.
    */
   async run({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
@@ -173,7 +173,7 @@ export class Host implements DomainHost {
     const stop = () => this.wake();
     signal?.addEventListener('abort', stop);
     try {
-      while (this.guests.size > 0 && !signal?.aborted) await this.step();
+      while ((this.guests.size > 0 || this.hypervisor.isReleasing) && !signal?.aborted) await this.step();
     } finally {
       this.running = false;
       signal?.removeEventListener('abort', stop);

@@ -86,7 +86,7 @@ function place(
     consoleEvtchn: consolePort,
   });
   if (built.hypercallPage) fillHypercallPage(target.pageBytes(built.hypercallPage.pfn));
-  const pinned = hv.memory.pin(built.l4Mfn, domid, FrameType.l4);
+  const pinned = hv.memory.pin(domain.vcpus[0]!, built.l4Mfn, FrameType.l4);
   if (pinned !== 0) throw new BadInputError(`The kernel's page tables are not valid: error ${-pinned}.`);
 
   const context = VcpuGuestContext.create();

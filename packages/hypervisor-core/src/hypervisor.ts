@@ -15,6 +15,7 @@ import { Checks } from './checks.js';
 import { AddressSpaces } from './domain/address-spaces.js';
 import { reportCrash } from './domain/crash-report.js';
 import { hasBreakpoints } from './domain/debug-registers.js';
+import type { Zombie } from './domain/destroy.js';
 import type { Domain } from './domain/domain.js';
 import type { NativeDomain } from './domain/native-domain.js';
 import type { Running } from './domain/running.js';
@@ -65,12 +66,6 @@ export type HostStatus =
   | { kind: 'idle'; sleepNs: number | undefined }
   | { kind: 'stopped' };
 
-interface Zombie {
-  framesLeft: number;
-  /** Once no frame is left, and no operation that let go of the last is under way. */
-  forget(): void;
-}
-
 const MAX_BUDGET = 0x7fff_ffff;
 /**
  * What an exit costs of the budget of `run`, in instructions: about what it takes on the host, so that a guest that does
@@ -80,6 +75,8 @@ const EXIT_COST = 200;
 /** An instruction that runs alone, because its vCPU has breakpoints, costs the host about as much as so many others. */
 const STEP_COST = 100;
 const STEPPED_BUDGET = 10_000;
+/** The same of a unit of work (see `Work`). */
+const WORK_COST = 20;
 /** What a jump of an idle clock to its next timer counts against a budget: ticks that wake nobody must not hold the host. */
 const JUMP_COST = 10;
 
@@ -105,7 +102,7 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
   readonly scheduler: Scheduler;
   readonly domains = new Map<number, Domain>();
   readonly natives = new Map<number, NativeDomain>();
-  /** Domains that are dead, but of which others still hold frames; they are in `domains` too. */
+  /** Domains that are dead, but of which something is left; they are in `domains` too. */
   readonly zombies = new Map<number, Zombie>();
   /** The number that the latest domain got which did not ask for one. */
   lastDomid = 0;
@@ -181,10 +178,7 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
       ),
     );
     this.wallclockNs = inputs.wallclockNs();
-    memory.onFrameGone = (domid) => {
-      const zombie = this.zombies.get(domid);
-      if (zombie && --zombie.framesLeft === 0) this.defer(() => zombie.forget());
-    };
+    memory.onFrameGone = (domid, mfn) => this.zombies.get(domid)?.frameGone(mfn);
     memory.onRefused = (reason) => this.log.log('debug', 'memory', reason);
     cpu.onForeignFrame = (mfn, write) =>
       this.current !== undefined && this.grants.isMappedBy(this.current.domain.domid, mfn, write);
@@ -254,6 +248,31 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
     for (const vcpu of domain.vcpus) this.refresh(vcpu);
   }
 
+  // ── Dead domains ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Memory of dead domains is coming back while `run` is called. */
+  get isReleasing(): boolean {
+    return this.firstRelease() !== undefined;
+  }
+
+  /** All memory of dead domains comes back at once, but for what others hold. */
+  finishReleases(): void {
+    for (let next = this.firstRelease(); next; next = this.firstRelease()) next.step();
+  }
+
+  private firstRelease(): Zombie | undefined {
+    for (const zombie of this.zombies.values()) if (!zombie.isReleased) return zombie;
+    return undefined;
+  }
+
+  /** Takes the first of them further apart. Returns what counts against the budget. */
+  private releaseMemory(): number {
+    const { work } = this.memory;
+    const before = work.done;
+    work.limited(() => this.firstRelease()?.step());
+    return (work.done - before) * WORK_COST;
+  }
+
   // ── The loop ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Runs guests for about `budget` instructions. */
@@ -267,11 +286,13 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
       // Time stands still until the outside world has answered.
       if (this.completions.overdue) return { kind: 'idle', sleepNs: undefined };
       if (left <= 0) return { kind: 'busy' };
+      if (this.zombies.size > 0) left -= this.releaseMemory();
       const vcpu = this.scheduler.pick(this.clock.now);
       if (vcpu) {
         if (vcpu.runnable) left -= this.runSlice(vcpu, left);
         continue;
       }
+      if (this.isReleasing) continue;
       if (![...this.domains.values()].some((domain) => !domain.stopped)) return { kind: 'stopped' };
       // What native domains do in promises comes before time passes.
       if (this.nativeRan) return { kind: 'busy' };
@@ -289,19 +310,27 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
     this.endSlice = this.yielded = false;
     const start = clock.now;
     const end = start + Math.min(this.scheduler.sliceNs(vcpu), limit);
-    let cost = 0;
+    const { work, tables } = this.memory;
+    const { domid } = vcpu.domain;
+    const workBefore = work.done;
+    let exitCost = 0;
+    const cost = () => exitCost + (work.done - workBefore) * WORK_COST;
     while (vcpu.runnable && !this.endSlice) {
       if ((timers.next ?? Number.POSITIVE_INFINITY) <= clock.now) timers.expire(clock.now);
       if (this.deferred.length > 0) this.drainDeferred();
       if (clock.now >= end || this.endSlice || !vcpu.runnable || this.completions.overdue) break;
-      if (clock.now - start + cost >= limit) break;
+      if (clock.now - start + cost() >= limit) break;
+      if (tables.dropped.has(domid)) {
+        this.dropTables(vcpu);
+        continue;
+      }
       prepareReturn(this, vcpu);
       if (!vcpu.runnable) break;
       const until = Math.min(end, timers.next ?? end);
       cpu.tsc = BigInt(clock.now);
       const stepped = hasBreakpoints(vcpu);
       const exit = cpu.run(Math.min(Math.max(until - clock.now, 1), stepped ? STEPPED_BUDGET : MAX_BUDGET));
-      cost += EXIT_COST + (stepped ? cpu.retired * STEP_COST : 0);
+      exitCost += EXIT_COST + (stepped ? cpu.retired * STEP_COST : 0);
       this.account(vcpu, cpu.retired);
       this.leave(vcpu, exit);
     }
@@ -310,12 +339,15 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
     // A slice costs the time that it took, which the wall clock knows better than the instructions do.
     clock.beginSlice();
     if (this.current === vcpu) this.scheduler.ran(vcpu, clock.now - start, this.yielded);
-    return Math.max(counted + cost, 1);
+    return Math.max(counted + cost(), 1);
   }
 
   /** For tests: does what the processor stopped for, as the main loop would. */
   handle(exit: ExitKind): void {
-    if (this.current) this.leave(this.current, exit);
+    const { current } = this;
+    if (!current) return;
+    this.leave(current, exit);
+    while (this.memory.tables.dropped.has(current.domain.domid)) this.dropTables(current);
   }
 
   private account(vcpu: Vcpu, instructions: number): void {
@@ -325,11 +357,24 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
   }
 
   private leave(vcpu: Vcpu, exit: ExitKind): void {
-    try {
+    this.guarded(vcpu, () => {
       const retired = handleExit(this, vcpu, exit);
       this.account(vcpu, retired);
       // Whatever a guest does costs time, so that no loop of faults stops the clock.
       if (retired === 0) this.clock.advance(1);
+    });
+  }
+
+  /** A domain that has given up page tables takes them apart before it goes on: as many as one hypercall may. */
+  private dropTables(vcpu: Vcpu): void {
+    const { tables, work } = this.memory;
+    this.guarded(vcpu, () => work.limited(() => tables.dropped.drain(vcpu.domain.domid)));
+  }
+
+  /** What is done for a guest. An error of ours is the end of it, not of the host. */
+  private guarded(vcpu: Vcpu, work: () => void): void {
+    try {
+      work();
       this.checks?.afterExit();
     } catch (error) {
       this.crashDomain(

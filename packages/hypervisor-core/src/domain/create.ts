@@ -3,6 +3,7 @@ import { PAGE_SIZE } from '@xenolith/mmu';
 import { FrameType } from '@xenolith/mmu/frames';
 import { DOMID_FIRST_RESERVED, VcpuInfo, XEN_LEGACY_MAX_VCPUS } from '@xenolith/xen-abi';
 import type { Hypervisor } from '../hypervisor.js';
+import { DomainRelease } from '../memory/index.js';
 import { Pit } from '../time/pit.js';
 import { updateWallclock } from '../time/time-records.js';
 import { destroyDomain } from './destroy.js';
@@ -47,6 +48,8 @@ export function createDomain(hv: Hypervisor, settings: DomainSettings): Domain {
   if (domid < 0 || domid >= DOMID_FIRST_RESERVED || hv.exists(domid)) {
     throw new BadInputError(`Domain number ${domid} is in use or not possible.`);
   }
+  // A domain's successor gets its memory.
+  hv.finishReleases();
   const { frames, machine } = hv.memory;
   const domain = new Domain(domid, settings, new Pit(() => hv.clock.now), (it, reason) =>
     hv.crashDomain(it, reason),
@@ -61,7 +64,7 @@ export function createDomain(hv: Hypervisor, settings: DomainSettings): Domain {
   }
   const shared = frames.allocateXen();
   if (shared < 0) {
-    hv.memory.releaseDomain(domain);
+    new DomainRelease(hv.memory, domain).step();
     hv.domains.delete(domid);
     throw new BadInputError('The machine has no frame left for the domain’s shared page.');
   }

@@ -1,16 +1,69 @@
 import type { Hypervisor } from '../hypervisor.js';
+import { DomainRelease } from '../memory/index.js';
 import type { Domain } from './domain.js';
 
 /**
- * Takes a domain apart, as Xen's `domain_kill`: its ports are closed, its memory is freed. Frames that others still hold
- * (they map grants of them) stay until those let go; so long the domain is a zombie, which keeps its number and its grant
- * table. Returns the number of frames that are left; 0: nothing of the domain is left.
+ * A dead domain, until nothing of it is left: its memory comes back piece by piece, and frames that others hold (they map
+ * grants of them) stay until those let go. So long it keeps its number and its grant table.
  */
-export function destroyDomain(hv: Hypervisor, domain: Domain): number {
+export class Zombie {
+  private readonly release: DomainRelease;
+
+  constructor(
+    private readonly hv: Hypervisor,
+    private readonly domain: Domain,
+  ) {
+    this.release = new DomainRelease(hv.memory, domain);
+  }
+
+  /** What comes back by itself has come back. */
+  get isReleased(): boolean {
+    return this.release.isDone;
+  }
+
+  private get isGone(): boolean {
+    return this.release.isDone && this.release.left === 0;
+  }
+
+  /** Goes on with taking it apart, up to the limit of work if there is one. */
+  step(): void {
+    this.release.step();
+    if (!this.isReleased) return;
+    // Its own page tables may have held the last mappings of others.
+    for (const each of [...this.hv.zombies.values()]) each.forgetIfGone();
+    this.hv.checks?.everything();
+  }
+
+  /** One of its frames has gone. */
+  frameGone(mfn: number): void {
+    this.release.frameGone(mfn);
+    // Not before the operation that let go of it is over.
+    if (this.isGone) this.hv.defer(() => this.forgetIfGone());
+  }
+
+  private forgetIfGone(): void {
+    const { hv, domain } = this;
+    const { domid, sharedInfo } = domain;
+    if (!this.isGone || hv.zombies.get(domid) !== this) return;
+    hv.zombies.delete(domid);
+    if (domain.hasGrants) hv.grants.removeDomain(domid);
+    if (sharedInfo !== 0) hv.memory.frames.freeXen(sharedInfo);
+    hv.events.removeDomain(domid);
+    hv.domains.delete(domid);
+  }
+}
+
+/**
+ * Takes a domain apart, as Xen's `domain_kill`: its ports are closed, its memory is freed. As much as one hypercall may do
+ * is done at once, which is all for a small domain; the rest in pieces while `Hypervisor.run` is called (`isReleasing`),
+ * or when the next domain is made. The domain is `dying` until nothing of it is left: see `Zombie`. Returns whether it is
+ * gone already.
+ */
+export function destroyDomain(hv: Hypervisor, domain: Domain): boolean {
   const { domid } = domain;
-  if (domain.dying) return hv.zombies.get(domid)?.framesLeft ?? 0;
+  if (domain.dying) return !hv.zombies.has(domid);
   domain.dying = true;
-  const { frames } = hv.memory;
+  const { frames, work } = hv.memory;
   for (const vcpu of domain.vcpus) {
     hv.setPeriodic(vcpu, 0);
     hv.stopSingleshot(vcpu);
@@ -25,24 +78,8 @@ export function destroyDomain(hv: Hypervisor, domain: Domain): number {
   domain.releasePages(frames);
   hv.events.setDying(domid);
   if (domain.hasGrants) hv.grants.setDying(domid);
-  const zombie = {
-    framesLeft: hv.memory.releaseDomain(domain),
-    forget() {
-      if (hv.zombies.delete(domid)) forget(hv, domain);
-    },
-  };
+  const zombie = new Zombie(hv, domain);
   hv.zombies.set(domid, zombie);
-  // Its own page tables may have held the last mappings of others.
-  for (const each of [...hv.zombies.values()]) if (each.framesLeft === 0) each.forget();
-  hv.checks?.everything();
-  return zombie.framesLeft;
-}
-
-/** Nobody holds anything of the dead domain's any more. */
-function forget(hv: Hypervisor, domain: Domain): void {
-  const { domid, sharedInfo } = domain;
-  if (domain.hasGrants) hv.grants.removeDomain(domid);
-  if (sharedInfo !== 0) hv.memory.frames.freeXen(sharedInfo);
-  hv.events.removeDomain(domid);
-  hv.domains.delete(domid);
+  work.limited(() => zombie.step());
+  return !hv.zombies.has(domid);
 }

@@ -1,6 +1,7 @@
 import {
   type AccessorOf,
   EINVAL,
+  ERESTART,
   VcpuGuestContext,
   VGCF_failsafe_disables_events,
   VGCF_I387_VALID,
@@ -21,7 +22,8 @@ export type GuestContext = AccessorOf<typeof VcpuGuestContext>;
 
 /**
  * Gives a vCPU that has never run its first state: VCPUOP_initialise, and what a domain builder does for vCPU 0
- * (arch_set_info_guest of xen/arch/x86/domain.c). 0 or a negative errno, then the vCPU is as it was.
+ * (arch_set_info_guest of xen/arch/x86/domain.c). 0 or a negative errno, then the vCPU is as it was; −ERESTART: make it
+ * again.
  */
 export function setInfoGuest(hv: Hypervisor, vcpu: Vcpu, context: GuestContext): number {
   const regs = context.user_regs;
@@ -55,6 +57,8 @@ export function setInfoGuest(hv: Hypervisor, vcpu: Vcpu, context: GuestContext):
   if (rc !== 0) return rc;
   rc = memory.setBase(vcpu, frameNumber(cr3ToFrame(context.ctrlreg.get(3))));
   if (rc === 0 && userTable !== 0n) rc = memory.setUserBase(vcpu, frameNumber(cr3ToFrame(userTable)));
+  // What it holds by now makes the next attempt shorter.
+  if (rc === -ERESTART) return rc;
   if (rc === 0 && vcpu.guestTable === 0) rc = -EINVAL;
   if (rc !== 0) {
     memory.releaseVcpu(vcpu);

@@ -32,6 +32,7 @@ export class Vcpu implements PvVcpu {
   ldtBase = 0n;
   ldtEntries = 0;
   readonly ldtFrames = new Uint32Array(16);
+  keptTables: readonly number[] = [];
 
   /** TF_kernel_mode: the guest's kernel runs (both modes run in ring 3). */
   kernelMode = true;

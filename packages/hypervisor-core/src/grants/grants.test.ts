@@ -132,13 +132,13 @@ describe('a mapping', () => {
     expect(map(host.at(HERE), RW | GNTMAP_readonly).status).toBe(GNTST_okay);
     recount();
     expect(unmap(handle)).toBe(GNTST_general_error);
-    expect(destroyDomain(host.hv, host.domain)).toBe(0);
+    expect(destroyDomain(host.hv, host.domain)).toBe(true);
     expect(host.hv.grants.isIdle(granter.domid)).toBe(true);
   });
 
   it('outlives its granter', () => {
     const { handle } = map();
-    expect(destroyDomain(host.hv, granter)).toBe(1);
+    expect(destroyDomain(host.hv, granter)).toBe(false);
     expect(frames().owner(granted())).toBe(granter.domid);
     expect(unmap(handle)).toBe(GNTST_okay);
     expect(unmap(handle)).toBe(GNTST_bad_handle);
@@ -293,11 +293,7 @@ it('a long list is gone on with later, and ends as a short one does', () => {
   const { gpr } = host.cpu.regs;
   let [at, left] = [host.at(ARGS), count];
   // As little work as it takes to stop in the middle.
-  const begin = work.begin.bind(work);
-  work.begin = () => {
-    begin();
-    work.done += 29_000;
-  };
+  work.limit = 1000;
   for (; left > 0 && calls < 100; calls++) {
     host.hypercall(__HYPERVISOR_grant_table_op, GNTTABOP_swap_grant_ref, at, left);
     if (gpr[GPR.rax] === 0n) break;

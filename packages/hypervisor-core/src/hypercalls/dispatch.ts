@@ -49,9 +49,7 @@ export function handleHypercall(hv: Hypervisor, vcpu: Vcpu, length: number): voi
   const args = ARGUMENTS.map((register) => gpr[register]!);
   vcpu.recent.record(0, number, args[0]!, regs.rip);
   const { memory } = hv;
-  memory.work.begin();
-  const result = makeHypercall(hv, vcpu, number, args);
-  memory.work.end();
+  const result = memory.work.limited(() => makeHypercall(hv, vcpu, number, args));
   const rest = result === -ERESTART ? memory.takeContinuation() : undefined;
   if (rest) {
     // The guest makes the call again with what is left to do.

@@ -86,7 +86,7 @@ const SAMPLES: Record<string, Sample> = {
   MMUEXT_PIN_L3_TABLE: pinned(2),
   MMUEXT_PIN_L4_TABLE: pinned(3),
   MMUEXT_UNPIN_TABLE: {
-    before: (host) => expect(host.hv.memory.pin(host.domain.p2m[40]!, 1, 1)).toBe(0),
+    before: (host) => expect(host.hv.memory.pin(host.vcpu, host.domain.p2m[40]!, 1)).toBe(0),
     words: (host) => [4, 0, freePage(host)],
   },
   MMUEXT_NEW_BASEPTR: { words: (host) => [5, 0, BigInt(host.domain.p2m[16]!)] },

@@ -48,7 +48,7 @@ it('the pages are held as Xen holds them: no page tables, and free again after a
   expect([5, 6].map((page) => frames.references(frame(page)))).toEqual(before);
   enter();
   const free = frames.freeFrames;
-  expect(destroyDomain(hv, domain)).toBe(0);
+  expect(destroyDomain(hv, domain)).toBe(true);
   expect(frames.freeFrames).toBeGreaterThanOrEqual(free + 64);
 });
 

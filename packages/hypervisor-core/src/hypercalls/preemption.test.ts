@@ -158,14 +158,7 @@ describe('what the guest sees of a continuation', () => {
     const host = testHost();
     const entry = BigInt(host.domain.p2m[19]! * 4096);
     const count = fill(host, (i) => (i % 2 ? 0n : entry), 2);
-    host.hv.memory.work.done = -1e6;
-    host.hv.memory.work.begin = function begin() {
-      this.done = 0;
-    };
-    const isEnough = { at: 1000 };
-    Object.defineProperty(host.hv.memory.work, 'isEnough', {
-      get: () => host.hv.memory.work.done > isEnough.at,
-    });
+    host.hv.memory.work.limit = 1000;
     const outcome = make(host, abi.__HYPERVISOR_mmu_update, [list(host), count, host.at(1), self], 1);
     const { gpr } = host.cpu.regs;
     const left = Number(gpr[GPR.rsi]!);
@@ -174,7 +167,7 @@ describe('what the guest sees of a continuation', () => {
     const done = count - (left - 0x8000_0000);
     expect(gpr[GPR.rdi]).toBe(list(host) + BigInt(done * 16));
     expect(host.hv.access.readU32(host.at(1))).toBe(done);
-    isEnough.at = 1e9;
+    host.hv.memory.work.limit = 1e9;
     const rest = [gpr[GPR.rdi]!, gpr[GPR.rsi]!, gpr[GPR.rdx]!, gpr[GPR.r10]!];
     expect(make(host, abi.__HYPERVISOR_mmu_update, rest).result).toBe(0);
     expect(host.hv.access.readU32(host.at(1))).toBe(count);

@@ -5,6 +5,7 @@ import {
   EINVAL,
   ENOENT,
   ENXIO,
+  ERESTART,
   SHUTDOWN_poweroff,
   VcpuGuestContext,
   VcpuInfo,
@@ -16,7 +17,7 @@ import {
 } from '@xenolith/xen-abi';
 import { setInfoGuest } from '../domain/set-info-guest.js';
 import type { Vcpu } from '../domain/vcpu.js';
-import { type Accessed, Operations, plain, refused, taking } from '../operations.js';
+import { type Accessed, Operations, plain, preemptible, refused, taking } from '../operations.js';
 import { copyTimeArea } from '../time/time-records.js';
 import { type Call, s32, u32, u64 } from './call.js';
 
@@ -31,7 +32,7 @@ interface VcpuCall extends Call {
 
 /** vcpu_op (xen/common/domain.c, xen/arch/x86/domain.c). */
 export const VCPU_OPERATIONS = new Operations<VcpuCall, 'VCPUOP_'>('VCPUOP_', {
-  initialise: plain(initialise, VcpuGuestContext),
+  initialise: preemptible(plain(initialise, VcpuGuestContext)),
   up: plain(({ hv, target }) => {
     if (!target.initialised) return -EINVAL;
     hv.bringUp(target);
@@ -105,11 +106,13 @@ export function vcpuOp(call: Call): number | bigint {
   return target ? VCPU_OPERATIONS.make(s32(call, 0), { ...call, target }, u64(call, 2)) : -ENOENT;
 }
 
-function initialise({ guest, hv, target }: VcpuCall, arg: bigint): number {
+function initialise({ args, guest, hv, target }: VcpuCall, arg: bigint): number {
   if (target.vcpuInfo === 0) return -EINVAL;
   const context = guest.readStruct(VcpuGuestContext, arg);
   if (!context) return -EFAULT;
-  return target.initialised ? -EEXIST : setInfoGuest(hv, target, context);
+  if (target.initialised) return -EEXIST;
+  const rc = setInfoGuest(hv, target, context);
+  return rc === -ERESTART ? hv.memory.continueWith(args) : rc;
 }
 
 /** map_vcpu_info: once for each vCPU; the record moves, and everything counts as pending once. */

@@ -1,5 +1,6 @@
 /** PV memory policy: page-table validation, the memory hypercalls, and their checks. */
 export * from './descriptors.js';
+export { DomainRelease } from './domain-release.js';
 export * from './grant-mapping.js';
 export type * from './interfaces.js';
 export { MEMORY_OPERATIONS, memoryOp } from './memory-op.js';

@@ -51,6 +51,8 @@ export interface PvVcpu {
   ldtEntries: number;
   /** Frames of the LDT that were mapped on demand, by page of the LDT (0 not yet); each is held as a seg_desc page. */
   readonly ldtFrames: Uint32Array;
+  /** Page tables that an operation had validated when it stopped in the middle (`PvMemory.validating`), each held as one. */
+  keptTables: readonly number[];
 }
 
 /** Guest memory as the calling vCPU sees it: linear addresses, page by page through its current page tables. */

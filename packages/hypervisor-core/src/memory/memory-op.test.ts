@@ -125,8 +125,8 @@ describe('reservations', () => {
     host = new TestHost(4096);
     guest = host.guest(1);
     guest.domain.maxPages = 4000;
-    host.memory.work.begin();
-    const rc = reserve(XENMEM_increase_reservation, { count: 3000, list: 0n });
+    const { work } = host.memory;
+    const rc = work.limited(() => reserve(XENMEM_increase_reservation, { count: 3000, list: 0n }));
     expect(rc).toBe(-85);
     const [command, again] = host.memory.takeContinuation() ?? [0n, 0n];
     expect(again).toBe(guest.scratch);
@@ -135,8 +135,7 @@ describe('reservations', () => {
     let result = rc;
     let next = command;
     for (let i = 0; i < 10 && result === -85; i++) {
-      host.memory.work.begin();
-      result = memoryOp(host.memory, guest.vcpu, guest, next, guest.scratch);
+      result = work.limited(() => memoryOp(host.memory, guest.vcpu, guest, next, guest.scratch));
       next = host.memory.takeContinuation()?.[0] ?? 0n;
     }
     expect(result).toBe(3000);

@@ -1,5 +1,5 @@
 import { FrameType } from '@xenolith/mmu/frames';
-import { DOMID_IO, EFAULT, EINVAL, EPERM, ESRCH, MmuUpdate } from '@xenolith/xen-abi';
+import { DOMID_IO, EFAULT, EINVAL, EPERM, ERESTART, ESRCH, MmuUpdate } from '@xenolith/xen-abi';
 import { Operations, plain, type Row } from '../operations.js';
 import { asWords, isGuestRange, readU32, writeU32 } from './guest-array.js';
 import type { GuestAccess, PvVcpu } from './interfaces.js';
@@ -49,6 +49,7 @@ export function mmuUpdate(
 
   const call: UpdateCall = {
     memory,
+    vcpu,
     guest,
     self,
     tableOwner,
@@ -75,8 +76,7 @@ export function mmuUpdate(
     }
     for (let k = 0; k < have; k++) {
       if (i > 0 && memory.work.isEnough) {
-        const left = BigInt((total - i + PREEMPTED) >>> 0);
-        rc = memory.continueWith([requests + BigInt(i * REQUEST), left, done, BigInt(foreign >>> 0)]);
+        rc = -ERESTART;
         break;
       }
       const at = k * REQUEST_WORDS;
@@ -88,6 +88,10 @@ export function mmuUpdate(
       if (rc !== 0) break;
       i++;
     }
+  }
+  if (rc === -ERESTART) {
+    const left = BigInt((total - i + PREEMPTED) >>> 0);
+    memory.continueWith([requests + BigInt(i * REQUEST), left, done, BigInt(foreign >>> 0)]);
   }
   flushIfChanged(memory);
   return finish(rc, i);
@@ -113,6 +117,7 @@ export function flushIfChanged(memory: PvMemory): void {
 /** One request of a call. The owners are reused for all requests; entries change with each. */
 interface UpdateCall {
   readonly memory: PvMemory;
+  readonly vcpu: PvVcpu;
   readonly guest: GuestAccess;
   readonly self: number;
   readonly tableOwner: number;
@@ -164,7 +169,7 @@ function updateEntry(call: UpdateCall, mfn: number, keepAd: boolean): number {
   if (frames.isUsedAs(mfn, type) && type !== FrameType.writable) {
     if (type === FrameType.l1) rc = tables.setL1(at, valLo, valHi, pageOwner, keepAd);
     else if (type <= FrameType.l4 && pageOwner === tableOwner) {
-      rc = tables.setTable(at, valLo, valHi, type, tableOwner, keepAd);
+      rc = memory.validating(call.vcpu, () => tables.setTable(at, valLo, valHi, type, tableOwner, keepAd));
     }
   } else if (frames.getPageType(mfn, FrameType.writable) === 0) {
     frames.machine.u32[at] = valLo;

@@ -1,6 +1,6 @@
 import { PAGE_SIZE } from '@xenolith/mmu';
 import { FrameType } from '@xenolith/mmu/frames';
-import { EACCES, EFAULT, EINVAL, EOPNOTSUPP, EPERM, MmuextOp } from '@xenolith/xen-abi';
+import { EACCES, EFAULT, EINVAL, EOPNOTSUPP, EPERM, ERESTART, MmuextOp } from '@xenolith/xen-abi';
 import { Operations, plain, type Row, refused } from '../operations.js';
 import { checkVcpuMask } from './flush.js';
 import { asWords, isGuestRange, readU32, writeU32 } from './guest-array.js';
@@ -54,8 +54,7 @@ export function mmuextOp(
   for (; i < total; i++) {
     const address = operations + BigInt(i * SIZE);
     if (i > 0 && memory.work.isEnough) {
-      const left = BigInt((total - i + PREEMPTED) >>> 0);
-      rc = memory.continueWith([address, left, done, BigInt(foreign >>> 0)]);
+      rc = -ERESTART;
       break;
     }
     const bytes = guest.copyFrom(address, SIZE);
@@ -67,6 +66,10 @@ export function mmuextOp(
     const op = decode(asWords(bytes));
     rc = Number(MMUEXT_OPERATIONS.make(op.cmd, { memory, vcpu, guest, op }, address));
     if (rc !== 0) break;
+  }
+  if (rc === -ERESTART) {
+    const left = BigInt((total - i + PREEMPTED) >>> 0);
+    memory.continueWith([operations + BigInt(i * SIZE), left, done, BigInt(foreign >>> 0)]);
   }
   if (done !== 0n) writeU32(guest, done, before + i);
   return rc;
@@ -93,7 +96,7 @@ interface MmuextCall {
 }
 
 const pin = (level: FrameType): Row<MmuextCall> =>
-  plain(({ memory, vcpu, op }) => memory.pin(op.arg1, vcpu.domain.domid, level));
+  plain(({ memory, vcpu, op }) => memory.pin(vcpu, op.arg1, level));
 
 const flushAll: Row<MmuextCall> = plain(({ memory }) => {
   memory.flushAll();

@@ -1,6 +1,7 @@
 import { type FrameTable, FrameType, type FrameValidator, type M2p } from '@xenolith/mmu/frames';
-import { EBUSY, EINVAL, EPERM } from '@xenolith/xen-abi';
+import { EBUSY, EINVAL, EPERM, ERESTART } from '@xenolith/xen-abi';
 import { isDescriptorPageValid } from './descriptors.js';
+import { DroppedTables } from './dropped-tables.js';
 import {
   adjustL1High,
   adjustL1Low,
@@ -37,11 +38,23 @@ const TABLE_WORK = 50;
  * holds a reference and a type reference of the next lower table. A *linear* entry names a table of its own level
  * instead: read-only; the table itself (no references), or a validated table of the same owner that has no linear
  * entries of its own.
+ *
+ * A tree may have as many tables as the machine has frames. A hypercall whose limit of work is reached (`Work`) stops
+ * between two tables. Promoting: what is done of the tables in progress goes to `takeKept`, −ERESTART goes to the top,
+ * and nothing else is left of the attempt; the next one finds the kept tables validated. Giving up: `dropped`.
  */
 export class PageTables implements FrameValidator {
   /** Set when an entry of a higher table that was present was changed: all translations through it must be forgotten. */
   tableChanged = false;
+  /** References of tables that were given up. */
+  readonly dropped: DroppedTables;
   readonly #u32: Uint32Array;
+  /** References of validated tables, taken by an attempt that had to stop. */
+  #kept: number[] = [];
+  /** Tables in progress, each below the one before. */
+  #depth = 0;
+  /** The attempt has validated a table: however often it is stopped, it comes to an end. */
+  #isFurther = false;
   /** Linear entries of a table (positive) or linear uses of it by others (negative); no entry: 0. */
   readonly #linear = new Map<number, number>();
 
@@ -55,6 +68,14 @@ export class PageTables implements FrameValidator {
     readonly isM2pStrict: (domid: number) => boolean,
   ) {
     this.#u32 = frames.machine.u32;
+    this.dropped = new DroppedTables(frames, work);
+  }
+
+  /** The tables that the attempt which ended with −ERESTART has validated: a reference and a type reference of each. */
+  takeKept(): number[] {
+    const kept = this.#kept;
+    if (kept.length > 0) this.#kept = [];
+    return kept;
   }
 
   // ── References of one entry ────────────────────────────────────────────────────────────────────────────────────
@@ -97,6 +118,7 @@ export class PageTables implements FrameValidator {
     const entries = this.#linear.get(table) ?? 0;
     const uses = this.#linear.get(mfn) ?? 0;
     // A signed 16-bit counter in Xen: it limits how many there may be.
+    this.work.done++;
     const possible = entries >= 0 && entries < 0x7fff && uses <= 0 && uses > -0x8000;
     if (!possible || !frames.isUsedAs(mfn, level as FrameType)) {
       frames.putPage(mfn);
@@ -111,16 +133,18 @@ export class PageTables implements FrameValidator {
     return true;
   }
 
-  #putTableEntry(lo: number, hi: number, table: number, level: number): void {
+  /** The entry goes; its references are dropped, or kept for the next attempt at `table`. */
+  #putTableEntry(lo: number, hi: number, table: number, level: number, isKept = false): void {
     if (!(lo & PTE_PRESENT)) return;
     const mfn = pteFrame(lo, hi);
     if (mfn === table) return;
-    if (this.frames.type(mfn) === level) {
+    const isLinear = this.frames.type(mfn) === level;
+    if (isLinear) {
       this.#addLinear(table, -1);
       this.#addLinear(mfn, 1);
     }
-    this.frames.putPageType(mfn);
-    this.frames.putPage(mfn);
+    if (isKept && !isLinear) this.#kept.push(mfn);
+    else this.dropped.drop(mfn);
   }
 
   #addLinear(mfn: number, change: number): void {
@@ -141,7 +165,12 @@ export class PageTables implements FrameValidator {
     this.work.done += TABLE_WORK;
     if (type === FrameType.segDesc) return isDescriptorPageValid(this.frames.machine, mfn) ? 0 : -EINVAL;
     const owner = this.frames.owner(mfn);
-    return type === FrameType.l1 ? this.#promoteL1(mfn, owner) : this.#promoteTable(mfn, type, owner);
+    if (this.#depth === 0) this.#isFurther = false;
+    this.#depth++;
+    const rc = type === FrameType.l1 ? this.#promoteL1(mfn, owner) : this.#promoteTable(mfn, type, owner);
+    this.#depth--;
+    if (rc === 0) this.#isFurther = true;
+    return rc;
   }
 
   #promoteL1(table: number, owner: number): number {
@@ -176,10 +205,14 @@ export class PageTables implements FrameValidator {
       const hi = u32[at + 1];
       const rc = this.#getTableEntry(lo, hi, table, level, owner);
       if (rc !== 0) {
-        this.#putTableEntries(table, level, slot);
+        this.#putTableEntries(table, level, slot, rc === -ERESTART);
         return rc;
       }
       u32[at] = adjustTableLow(lo, level);
+      if (this.#isFurther && this.work.isEnough) {
+        this.#putTableEntries(table, level, slot + 1, true);
+        return -ERESTART;
+      }
     }
     if (level === 4) this.#fillXenSlots(table, owner);
     return 0;
@@ -219,12 +252,12 @@ export class PageTables implements FrameValidator {
     }
   }
 
-  #putTableEntries(table: number, level: number, end: number): void {
+  #putTableEntries(table: number, level: number, end: number, areKept = false): void {
     const u32 = this.#u32;
     for (let slot = end - 1; slot >= 0; slot--) {
       if (level === 4 && !isGuestL4Slot(slot)) continue;
       const at = table * FRAME_WORDS + slot * 2;
-      this.#putTableEntry(u32[at], u32[at + 1], table, level);
+      this.#putTableEntry(u32[at], u32[at + 1], table, level, areKept);
     }
   }
 
@@ -286,7 +319,7 @@ export class PageTables implements FrameValidator {
     return 0;
   }
 
-  /** Writes an entry of a validated table of `level` 2 … 4; otherwise as `setL1`. */
+  /** Writes an entry of a validated table of `level` 2 … 4; otherwise as `setL1`. −ERESTART: make it again. */
   setTable(at: number, newLo: number, newHi: number, level: number, owner: number, keepAd: boolean): number {
     const u32 = this.#u32;
     const table = Math.floor(at / FRAME_WORDS);

@@ -26,7 +26,7 @@ export class PvMemory {
   /** Told why something of a guest's was refused; for a log. */
   onRefused: ((reason: string) => void) | undefined;
   /** Told when a domain's frame became free, or one lent to it came back to the hypervisor. */
-  onFrameGone: ((domid: number) => void) | undefined;
+  onFrameGone: ((domid: number, mfn: number) => void) | undefined;
   #continuation: Continuation | undefined;
 
   constructor(
@@ -52,12 +52,13 @@ export class PvMemory {
       forgetAll: () => this.flushAll(),
       codeWritten: (address, length) => tlb.codeWritten(address, length),
       freed: (mfn, owner) => {
+        this.work.done++;
         this.m2p.clear(mfn);
         const domain = domains.byId(owner);
         if (domain !== undefined) domain.totPages--;
-        this.onFrameGone?.(owner);
+        this.onFrameGone?.(owner, mfn);
       },
-      returned: (owner) => this.onFrameGone?.(owner),
+      returned: (mfn, owner) => this.onFrameGone?.(owner, mfn),
     };
   }
 
@@ -129,84 +130,80 @@ export class PvMemory {
     for (let i = 0; i < count; i++) this.m2p.set(mfn + i, pfn + i, Math.floor((pfn + i) / 2 ** 32));
   }
 
-  /** Pins a page table of the domain, as MMUEXT_PIN_Ln_TABLE; 0 or a negative errno. */
-  pin(mfn: number, domid: number, type: FrameType): number {
-    const rc = this.frames.getPageAndType(mfn, domid, type);
+  /**
+   * An operation of a vCPU that may validate tables. When it had to stop in the middle (−ERESTART), the vCPU holds what is
+   * done, so that the next attempt finds it validated; what it held before is given back, and everything when one comes
+   * to an end. At most the entries of three tables.
+   */
+  validating(vcpu: PvVcpu, operation: () => number): number {
+    const rc = operation();
+    const before = vcpu.keptTables;
+    vcpu.keptTables = this.tables.takeKept();
+    for (const mfn of before) this.tables.dropped.drop(mfn);
+    return rc;
+  }
+
+  /** Pins a page table of the vCPU's domain, as MMUEXT_PIN_Ln_TABLE; 0 or a negative errno; −ERESTART: make it again. */
+  pin(vcpu: PvVcpu, mfn: number, type: FrameType): number {
+    const rc = this.validating(vcpu, () => this.frames.getPageAndType(mfn, vcpu.domain.domid, type));
     if (rc !== 0) return rc;
     if (this.frames.setPinned(mfn)) return 0;
     this.refused(`already pinned: ${this.frames.describe(mfn)}`);
-    this.frames.putPageAndType(mfn);
+    this.tables.dropped.drop(mfn);
     return -EINVAL;
   }
 
   unpin(mfn: number, domid: number): number {
     if (!this.frames.getPage(mfn, domid)) return -EINVAL;
-    if (!this.frames.clearPinned(mfn)) {
-      this.frames.putPage(mfn);
-      return -EINVAL;
-    }
-    this.frames.putPageAndType(mfn);
+    const rc = this.frames.clearPinned(mfn) ? 0 : -EINVAL;
+    if (rc === 0) this.tables.dropped.drop(mfn);
     this.frames.putPage(mfn);
-    return 0;
+    return rc;
   }
 
-  /** Makes `mfn` the kernel's root table of a vCPU (0: none): MMUEXT_NEW_BASEPTR, VCPUOP_initialise, the builder. */
+  /**
+   * Makes `mfn` the kernel's root table of a vCPU (0: none): MMUEXT_NEW_BASEPTR, VCPUOP_initialise, the builder.
+   * −ERESTART: make it again.
+   */
   setBase(vcpu: PvVcpu, mfn: number): number {
     const old = vcpu.guestTable;
     if (mfn !== old) {
-      if (mfn !== 0) {
-        const rc = this.frames.getPageAndType(mfn, vcpu.domain.domid, FrameType.l4);
-        if (rc !== 0) return rc;
-      }
+      const rc = this.#getRoot(vcpu, mfn);
+      if (rc !== 0) return rc;
       destroyLdt(this, vcpu);
       if (mfn !== 0 && !vcpu.domain.hasAssist?.(VMASST_TYPE_m2p_strict)) this.tables.showM2p(mfn);
       vcpu.guestTable = mfn;
     }
     this.tlb.baseChanged(vcpu);
-    if (mfn !== old && old !== 0) this.frames.putPageAndType(old);
+    if (mfn !== old && old !== 0) this.tables.dropped.drop(old);
     return 0;
   }
 
-  /** Makes `mfn` the user root table of a vCPU; 0: none. */
+  /** Makes `mfn` the user root table of a vCPU; 0: none. −ERESTART: make it again. */
   setUserBase(vcpu: PvVcpu, mfn: number): number {
     const old = vcpu.guestTableUser;
     if (mfn === old) return 0;
-    if (mfn !== 0) {
-      const rc = this.frames.getPageAndType(mfn, vcpu.domain.domid, FrameType.l4);
-      if (rc !== 0) return rc;
-      if (vcpu.domain.hasAssist?.(VMASST_TYPE_m2p_strict)) this.tables.hideM2p(mfn);
-    }
+    const rc = this.#getRoot(vcpu, mfn);
+    if (rc !== 0) return rc;
+    if (mfn !== 0 && vcpu.domain.hasAssist?.(VMASST_TYPE_m2p_strict)) this.tables.hideM2p(mfn);
     vcpu.guestTableUser = mfn;
     this.tlb.userBaseChanged(vcpu);
-    if (old !== 0) this.frames.putPageAndType(old);
+    if (old !== 0) this.tables.dropped.drop(old);
     return 0;
   }
 
-  /** Gives back what one vCPU holds: root tables, GDT, LDT. */
+  #getRoot(vcpu: PvVcpu, mfn: number): number {
+    if (mfn === 0) return 0;
+    return this.validating(vcpu, () => this.frames.getPageAndType(mfn, vcpu.domain.domid, FrameType.l4));
+  }
+
+  /** Gives back what one vCPU holds: root tables, GDT, LDT, tables of an operation that is not over. */
   releaseVcpu(vcpu: PvVcpu): void {
+    this.validating(vcpu, () => 0);
     destroyLdt(this, vcpu);
     destroyGdt(this, vcpu);
     vcpu.ldtEntries = 0;
     this.setUserBase(vcpu, 0);
     this.setBase(vcpu, 0);
-  }
-
-  /**
-   * Takes a dying domain's memory apart: root tables, GDTs, pins, allocations. Frames that others still hold (grants)
-   * stay until they let go. Returns the number of frames that are left.
-   */
-  releaseDomain(domain: PvDomain): number {
-    for (const vcpu of domain.vcpus) if (vcpu !== undefined) this.releaseVcpu(vcpu);
-    const { frames, machine } = this;
-    for (let mfn = machine.firstFrame; mfn < machine.frames; mfn++) {
-      if (frames.owner(mfn) === domain.domid && frames.isPinned(mfn)) this.unpin(mfn, domain.domid);
-    }
-    let left = 0;
-    for (let mfn = machine.firstFrame; mfn < machine.frames; mfn++) {
-      if (frames.owner(mfn) !== domain.domid) continue;
-      frames.dropAllocation(mfn);
-      if (frames.owner(mfn) === domain.domid) left++;
-    }
-    return left;
   }
 }

@@ -244,7 +244,7 @@ test('whatever two guests do, the frame table agrees with a recount, and all com
       }
       // Frames granted to the second domain outlive the first, not both.
       for (const { domain } of guests) domain.dying = true;
-      for (const { domain } of guests) host.memory.releaseDomain(domain);
+      for (const { domain } of guests) host.release(domain);
       expect(host.recount()).toEqual([]);
       expect(host.memory.frames.freeFrames).toBe(free);
       expect(guests.map(({ domain }) => domain.totPages)).toEqual([0, 0]);

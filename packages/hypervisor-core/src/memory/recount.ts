@@ -15,8 +15,8 @@ export interface ExtraReferences {
 const TABLE_ENTRIES = 512;
 
 /**
- * Counts all references anew, from what they stand for (allocations, pins, root tables, GDTs, LDTs and the entries of every
- * table reached from there), and compares with the frame table. Returns one line for each difference; empty: all is well.
+ * Counts all references anew, from what they stand for (allocations, pins, root tables, GDTs, LDTs, tables that are
+ * kept or given up in the middle of an operation, and the entries of every table reached from there), and compares with the frame table. Returns one line for each difference; empty: all is well.
  * Takes some 10 ms for each GiB: for tests and crash reports.
  */
 export function recountFrames(
@@ -52,6 +52,7 @@ class Recount {
       const isLent = this.#frames.flags(mfn) & FRAME_FLAG_XEN_HEAP && this.#frames.owner(mfn) !== DOMID_XEN;
       if (isLent) this.#addType(mfn, FrameType.writable, 'lent frame');
     }
+    for (const mfn of memory.tables.dropped.all()) this.#use(mfn, this.#frames.type(mfn), 'dropped');
   }
 
   addDomain(domain: PvDomain): void {
@@ -62,6 +63,7 @@ class Recount {
       if (vcpu.guestTableUser !== 0) this.#use(vcpu.guestTableUser, FrameType.l4, `${who} user root table`);
       for (const mfn of vcpu.gdtFrames) this.#use(mfn, FrameType.segDesc, `${who} GDT`);
       for (const mfn of vcpu.ldtFrames) if (mfn !== 0) this.#use(mfn, FrameType.segDesc, `${who} LDT`);
+      for (const mfn of vcpu.keptTables) this.#use(mfn, this.#frames.type(mfn), `${who} kept table`);
     }
     this.#drain();
     let pages = 0;

@@ -7,15 +7,19 @@ export const WORK_LIMIT = 30_000;
 /** Counts what is done for a guest, and says when the hypercall that does it has done enough for once. */
 export class Work {
   done = 0;
+  /** Tests may set it lower, to stop at every point where a stop is possible. */
+  limit = WORK_LIMIT;
   #end = Number.POSITIVE_INFINITY;
 
-  /** A hypercall begins. Outside of one there is no limit. */
-  begin(): void {
-    this.#end = this.done + WORK_LIMIT;
-  }
-
-  end(): void {
-    this.#end = Number.POSITIVE_INFINITY;
+  /** Does what a hypercall, or something like it, does at once. Outside of that there is no limit. */
+  limited<T>(operation: () => T): T {
+    const outer = this.#end;
+    this.#end = this.done + this.limit;
+    try {
+      return operation();
+    } finally {
+      this.#end = outer;
+    }
   }
 
   get isEnough(): boolean {

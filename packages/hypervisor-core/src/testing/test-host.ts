@@ -49,7 +49,7 @@ export function testHost(
   options: Partial<HypervisorOptions> = {},
   settings: Partial<DomainSettings> = {},
 ): TestHost {
-  const machine = new MachineMemory(2048);
+  const machine = options.machine ?? new MachineMemory(2048);
   const cpu = new FakeProcessor(machine);
   const shutdowns: [number, number][] = [];
   const hv = new Hypervisor({

@@ -26,7 +26,8 @@ import {
 export interface FrameValidator {
   /**
    * The frame is about to become a page table (l1 … l4) or a descriptor page: check every entry and take the references
-   * that it implies. Returns 0, or a negative errno after giving back whatever was taken.
+   * that it implies. Returns 0, or a negative errno after giving back whatever was taken (−ERESTART: it is to be tried
+   * again).
    */
   promote(mfn: number, type: FrameType): number;
   /** The frame stops being a page table: give back the references of every entry. */
@@ -44,7 +45,7 @@ export interface FrameHooks {
   /** The last reference of a domain's frame went; it is free. Not called for hypervisor memory. */
   freed(mfn: number, owner: number): void;
   /** The last reference of a frame that was lent to a domain went: it is the hypervisor's again. */
-  returned?(owner: number): void;
+  returned?(mfn: number, owner: number): void;
 }
 
 /** All type bits and the validated bit of a writable frame (other types have not all type bits set). */
@@ -271,7 +272,7 @@ export class FrameTable {
       // The guest let go of memory that was lent to it: it stays the hypervisor's until freeXen.
       this.#u32[entry] = COUNT_ALLOCATED + 1;
       this.#u32[entry + OWNER] = (this.#u32[entry + OWNER] & 0xffff_0000) | DOMID_XEN;
-      this.hooks?.returned?.(owner);
+      this.hooks?.returned?.(mfn, owner);
       return;
     }
     if ((this.#u32[entry + TYPE] & TYPE_COUNT_MASK) !== 0)

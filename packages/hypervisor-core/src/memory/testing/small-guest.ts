@@ -1,6 +1,7 @@
 import { MachineMemory } from '@xenolith/mmu';
 import { FrameType } from '@xenolith/mmu/frames';
 import { DOMID_SELF, MmuextOp, MmuUpdate } from '@xenolith/xen-abi';
+import { DomainRelease } from '../domain-release.js';
 import type { GuestAccess, PvDomain, PvVcpu, TlbControl } from '../interfaces.js';
 import { mmuUpdate } from '../mmu-update.js';
 import { mmuextOp } from '../mmuext-op.js';
@@ -77,6 +78,7 @@ export class TestVcpu implements PvVcpu {
   ldtBase = 0n;
   ldtEntries = 0;
   readonly ldtFrames = new Uint32Array(16);
+  keptTables: readonly number[] = [];
   constructor(
     readonly domain: TestDomain,
     readonly vcpuId: number,
@@ -103,7 +105,7 @@ export class SmallGuest implements GuestAccess {
     this.poke(PFN.l3, 0, this.entry(PFN.l2, RW));
     this.poke(PFN.l2, Number(BASE >> 21n), this.entry(PFN.l1, RW));
     for (let pfn = 0; pfn < pages; pfn++) this.poke(PFN.l1, pfn, this.entry(pfn, pfn < PFN.data ? RO : RW));
-    const pinned = memory.pin(this.mfns[PFN.l4], domain.domid, FrameType.l4);
+    const pinned = memory.pin(this.vcpu, this.mfns[PFN.l4], FrameType.l4);
     const based = memory.setBase(this.vcpu, this.mfns[PFN.l4]);
     if (pinned !== 0 || based !== 0) throw new Error(`the small guest cannot start: ${pinned}, ${based}`);
   }
@@ -223,6 +225,13 @@ export class TestHost {
       byId: (domid) => this.domains.get(domid),
       exists: (domid) => domid === 0 || this.domains.has(domid),
     });
+  }
+
+  /** Takes a dying domain's memory apart; returns how many frames others hold. */
+  release(domain: TestDomain): number {
+    const release = new DomainRelease(this.memory, domain);
+    while (!release.isDone) release.step();
+    return release.left;
   }
 
   guest(domid = 1, pages = 32): SmallGuest {
