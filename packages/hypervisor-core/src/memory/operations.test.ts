@@ -288,7 +288,7 @@ describe('the end of a domain', () => {
     other.mmuext([[MMUEXT_PIN_L1_TABLE, BigInt(other.mfns[20])]]);
     other.mmuUpdate([[other.slot(PFN.l4, 300), other.entry(PFN.l4, RO)]]);
     other.domain.dying = true;
-    expect(host.release(other.domain)).toBe(0);
+    expect(host.release(other.domain).left).toBe(0);
     expect(other.domain.totPages).toBe(0);
     expect(host.memory.frames.freeFrames).toBe(free);
     expect(host.recount()).toEqual([]);
@@ -300,7 +300,7 @@ describe('the end of a domain', () => {
     host.memory.frames.getPage(granted, 2);
     createGrantMapping(host.memory, guest.vcpu, guest.va(100), granted, GNTMAP_host_map | GNTMAP_readonly);
     other.domain.dying = true;
-    expect(host.release(other.domain)).toBe(1);
+    expect(host.release(other.domain).left).toBe(1);
     expect(host.memory.frames.owner(granted)).toBe(2);
     expect(guest.mmuext([[MMUEXT_UNPIN_TABLE, mfn(PFN.l4)]])[0]).toBe(0);
     guest.updateVa(guest.va(100), 0n);

@@ -29,6 +29,8 @@ const FRAME_WORDS = 1024;
 /** What a table costs in the count of work, in updates (see `Work`). */
 const TABLE_WORK = 50;
 
+const NONE: readonly number[] = [];
+
 /**
  * Page tables of PV guests: each entry of a validated table holds the references that it implies. A table's owner is the
  * domain whose frames it may map. The rules are those of Xen 4.17 (arch/x86/mm.c: get_page_from_l1e … l4e, promote and
@@ -72,9 +74,10 @@ export class PageTables implements FrameValidator {
   }
 
   /** The tables that the attempt which ended with −ERESTART has validated: a reference and a type reference of each. */
-  takeKept(): number[] {
+  takeKept(): readonly number[] {
+    if (this.#kept.length === 0) return NONE;
     const kept = this.#kept;
-    if (kept.length > 0) this.#kept = [];
+    this.#kept = [];
     return kept;
   }
 

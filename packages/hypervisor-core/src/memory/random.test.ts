@@ -1,6 +1,7 @@
 import { FrameType } from '@xenolith/mmu/frames';
 import {
   DOMID_SELF,
+  ERESTART,
   GNTMAP_host_map,
   GNTMAP_readonly,
   MMUEXT_NEW_BASEPTR,
@@ -28,8 +29,9 @@ import { mmuUpdate } from './mmu-update.js';
 import { mmuextOp } from './mmuext-op.js';
 import { emulatePtWrite } from './pt-write.js';
 import { checkTouchedFrames } from './recount.js';
-import { BASE, RO, type SmallGuest, TestHost } from './testing/small-guest.js';
+import { BASE, PFN, RO, RW, type SmallGuest, TestHost } from './testing/small-guest.js';
 import { updateVaMapping } from './update-va-mapping.js';
+import { WORK_LIMIT } from './work.js';
 
 /** Arguments that are always readable and writable, whatever the guest did to its tables. */
 class Arguments implements GuestAccess {
@@ -46,6 +48,8 @@ class Arguments implements GuestAccess {
 }
 
 const PAGES = 24;
+/** From this pfn on lies a tree that is not in use yet: a table of level 4, 3, 2, 1, and more of the lower levels. */
+const TREE = 18;
 const LIST = 0x80n;
 
 interface Step {
@@ -65,7 +69,7 @@ const slots = [0, 1, 2, 3, 5, 255, 256, 258, 271, 272, 300, 511];
 const flags = [0, 0x1, 0x5, 0x7, 0x27, 0x67, 0x3, 0x107, 0x87, 0x1f, 0x2];
 
 const step: fc.Arbitrary<Step> = fc.record({
-  kind: fc.nat(15),
+  kind: fc.nat(18),
   who: fc.nat(1),
   a: fc.nat(PAGES - 1),
   b: fc.nat(PAGES + 3),
@@ -74,7 +78,16 @@ const step: fc.Arbitrary<Step> = fc.record({
   extra: fc.nat(7),
 });
 
-function run(host: TestHost, guests: readonly SmallGuest[], args: Arguments, s: Step): void {
+/** The call of each guest that stopped in the middle, to be made again. */
+type Pending = Map<SmallGuest, () => void>;
+
+function run(
+  host: TestHost,
+  guests: readonly SmallGuest[],
+  args: Arguments,
+  pending: Pending,
+  s: Step,
+): void {
   const guest = guests[s.who];
   const other = guests[1 - s.who];
   const { memory } = host;
@@ -84,19 +97,30 @@ function run(host: TestHost, guests: readonly SmallGuest[], args: Arguments, s: 
     [other.mfns[s.a], memory.m2p.l3, host.machine.frames + 1, host.machine.frames - 1][pfn - PAGES];
   const value = (BigInt(mfnOf(s.b)) << 12n) | BigInt(s.flags) | (s.extra === 7 ? 1n << 63n : 0n);
 
-  const update = (ptr: bigint): void => {
-    const request = MmuUpdate.at(args.view);
-    request.ptr = ptr;
-    request.val = value;
-    mmuUpdate(memory, vcpu, args, 0x1000n, 1, 0n, DOMID_SELF);
+  /** A call that may stop: the guest may make it again at its next step, or later, or never. */
+  const call = (make: () => number): void => {
+    const attempt = (): void => {
+      if (memory.work.limited(make) !== -ERESTART) return;
+      expect(memory.takeContinuation()?.[1]).toBe(0x8000_0001n);
+      pending.set(guest, attempt);
+    };
+    attempt();
   };
-  const mmuext = (cmd: number, arg1: bigint, arg2 = 0): void => {
-    const op = MmuextOp.at(args.view);
-    op.cmd = cmd;
-    op.arg1.mfn = arg1;
-    op.arg2.nr_ents = arg2;
-    mmuextOp(memory, vcpu, args, 0x1000n, 1, 0n, DOMID_SELF);
-  };
+  const update = (ptr: bigint): void =>
+    call(() => {
+      const request = MmuUpdate.at(args.view);
+      request.ptr = ptr;
+      request.val = value;
+      return mmuUpdate(memory, vcpu, args, 0x1000n, 1, 0n, DOMID_SELF);
+    });
+  const mmuext = (cmd: number, arg1: bigint, arg2 = 0): void =>
+    call(() => {
+      const op = MmuextOp.at(args.view);
+      op.cmd = cmd;
+      op.arg1.mfn = arg1;
+      op.arg2.nr_ents = arg2;
+      return mmuextOp(memory, vcpu, args, 0x1000n, 1, 0n, DOMID_SELF);
+    });
   const reserve = (op: number, entry: bigint): void => {
     args.view.setBigUint64(Number(LIST), entry, true);
     const r = XenMemoryReservation.at(args.view);
@@ -165,6 +189,19 @@ function run(host: TestHost, guests: readonly SmallGuest[], args: Arguments, s: 
       else updateDescriptor(memory, vcpu, BigInt(mfnOf(s.a) * 4096 + s.slot * 8), value);
       break;
     }
+    case 16:
+    case 17:
+    case 18: {
+      const again = pending.get(guest);
+      pending.delete(guest);
+      // Without one: something for it to do.
+      if (again) again();
+      else if (s.kind === 16)
+        mmuext(MMUEXT_PIN_L1_TABLE + (3 - (s.extra & 3)), BigInt(guest.mfns[TREE + (s.extra & 3)]));
+      else if (s.kind === 17) mmuext(MMUEXT_UNPIN_TABLE, BigInt(guest.mfns[TREE + (s.extra & 3)]));
+      else update((BigInt(guest.mfns[TREE + (s.extra & 1)]) << 12n) + BigInt(s.slot * 8));
+      break;
+    }
     case 14: {
       const granted = other.mfns[s.b % PAGES];
       const isWritable = (s.extra & 1) !== 0;
@@ -213,45 +250,103 @@ function run(host: TestHost, guests: readonly SmallGuest[], args: Arguments, s: 
 /** One machine for all runs: it is large, and every run must give all of it back. */
 const host = new TestHost(160);
 
-test('whatever two guests do, the frame table agrees with a recount, and all comes back at the end', () => {
-  const seen = new Map<string, number>();
-  fc.assert(
-    fc.property(fc.array(step, { minLength: 20, maxLength: 120 }), (steps) => {
-      const free = host.memory.frames.freeFrames;
-      const guests = [host.guest(1, PAGES), host.guest(2, PAGES)];
-      const args = new Arguments();
-      // Frames that may become tables, and frames that nothing maps.
-      for (const guest of guests) {
-        for (let pfn = 8; pfn < PAGES; pfn++) {
-          guest.updateVa(guest.va(pfn), pfn < 18 ? guest.entry(pfn, RO) : 0n);
+/** Page tables as a guest might write them before it makes them its own; the entries of level 4 and 3 lead to more than one. */
+function plantTree(guest: SmallGuest): void {
+  const [l4, l3, l2, l1, otherL2, otherL1] = [0, 1, 2, 3, 4, 5].map((n) => TREE + n);
+  guest.poke(l4, 0, guest.entry(l3, RW));
+  guest.poke(l4, 1, guest.entry(l3, RW));
+  guest.poke(l4, 2, guest.entry(l4, RO));
+  guest.poke(l3, 0, guest.entry(l2, RW));
+  guest.poke(l3, 1, guest.entry(otherL2, RW));
+  guest.poke(l3, 2, guest.entry(l2, RW));
+  for (const table of [l2, otherL2]) {
+    guest.poke(table, 0, guest.entry(l1, RW));
+    guest.poke(table, 1, guest.entry(otherL1, RW));
+  }
+  // Linear, to a table that is in use by the time the entry is looked at.
+  guest.poke(otherL2, 2, guest.entry(l2, RO));
+  for (const table of [l1, otherL1]) guest.poke(table, 0, guest.entry(PFN.data, RW));
+}
+
+/** Gives up what a guest let go of, as before its vCPU goes on; in as many pieces as the limit of work makes of it. */
+function drain(host: TestHost, { domain }: SmallGuest): number {
+  const { dropped } = host.memory.tables;
+  let pieces = 0;
+  for (; dropped.has(domain.domid); pieces++) {
+    host.memory.work.limited(() => dropped.drain(domain.domid));
+    expect(checkTouchedFrames(host.memory)).toEqual([]);
+    expect(host.recount()).toEqual([]);
+  }
+  return pieces;
+}
+
+test.each([
+  ['', WORK_LIMIT],
+  [', stopped wherever they can be', 0],
+])(
+  'whatever two guests do%s, the frame table agrees with a recount, and all comes back at the end',
+  (_, limit) => {
+    const seen = new Map<string, number>();
+    const stops = { kept: 0, pieces: 0, releases: 0 };
+    host.memory.work.limit = limit;
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 20, maxLength: 120 }), (steps) => {
+        const free = host.memory.frames.freeFrames;
+        const guests = [host.guest(1, PAGES), host.guest(2, PAGES)];
+        const args = new Arguments();
+        // Frames that may become tables, and frames that nothing maps.
+        for (const guest of guests) {
+          for (let pfn = 8; pfn < PAGES; pfn++) {
+            guest.updateVa(guest.va(pfn), pfn < TREE ? guest.entry(pfn, RO) : 0n);
+          }
+          plantTree(guest);
         }
-      }
-      checkTouchedFrames(host.memory);
-      for (const s of steps) {
-        run(host, guests, args, s);
-        expect(checkTouchedFrames(host.memory)).toEqual([]);
-      }
-      expect(host.recount()).toEqual([]);
-      for (const { domain } of guests) {
-        for (const mfn of [domain.vcpus[0].guestTable, domain.vcpus[0].guestTableUser]) {
-          if (mfn !== 0) expect(host.memory.frames.isUsedAs(mfn, FrameType.l4)).toBe(true);
+        const pending: Pending = new Map();
+        checkTouchedFrames(host.memory);
+        for (const s of steps) {
+          stops.pieces += drain(host, guests[s.who]);
+          run(host, guests, args, pending, s);
+          if (guests[s.who].vcpu.keptTables.length > 0) stops.kept++;
+          expect(checkTouchedFrames(host.memory)).toEqual([]);
+          if (limit === 0) expect(host.recount()).toEqual([]);
         }
-      }
-      for (let mfn = host.machine.firstFrame; mfn < host.machine.frames; mfn++) {
-        const type =
-          host.memory.frames.typeReferences(mfn) > 0 ? `type ${host.memory.frames.type(mfn)}` : 'none';
-        seen.set(type, (seen.get(type) ?? 0) + 1);
-      }
-      // Frames granted to the second domain outlive the first, not both.
-      for (const { domain } of guests) domain.dying = true;
-      for (const { domain } of guests) host.release(domain);
-      expect(host.recount()).toEqual([]);
-      expect(host.memory.frames.freeFrames).toBe(free);
-      expect(guests.map(({ domain }) => domain.totPages)).toEqual([0, 0]);
-    }),
-    { numRuns: 150, seed: 17 },
-  );
-  // The steps are not all refused: frames of every type were there.
-  for (const type of [1, 2, 3, 4, 5, 7])
-    expect(seen.get(`type ${type}`) ?? 0, `type ${type}`).toBeGreaterThan(20);
-});
+        // However often it is stopped, what is made again comes to an end.
+        for (const [guest, again] of pending) {
+          let next: (() => void) | undefined = again;
+          for (let attempts = 0; next; attempts++) {
+            expect(attempts).toBeLessThan(PAGES);
+            pending.delete(guest);
+            drain(host, guest);
+            next();
+            next = pending.get(guest);
+          }
+          expect(guest.vcpu.keptTables).toEqual([]);
+          drain(host, guest);
+        }
+        expect(host.recount()).toEqual([]);
+        for (const { domain } of guests) {
+          for (const mfn of [domain.vcpus[0].guestTable, domain.vcpus[0].guestTableUser]) {
+            if (mfn !== 0) expect(host.memory.frames.isUsedAs(mfn, FrameType.l4)).toBe(true);
+          }
+        }
+        for (let mfn = host.machine.firstFrame; mfn < host.machine.frames; mfn++) {
+          const type =
+            host.memory.frames.typeReferences(mfn) > 0 ? `type ${host.memory.frames.type(mfn)}` : 'none';
+          seen.set(type, (seen.get(type) ?? 0) + 1);
+        }
+        // Frames granted to the second domain outlive the first, not both.
+        for (const { domain } of guests) domain.dying = true;
+        for (const { domain } of guests) stops.releases += host.release(domain).steps;
+        expect(host.recount()).toEqual([]);
+        expect(host.memory.frames.freeFrames).toBe(free);
+        expect(guests.map(({ domain }) => domain.totPages)).toEqual([0, 0]);
+      }),
+      { numRuns: limit === 0 ? 300 : 150, seed: 17, endOnFailure: true },
+    );
+    // The steps are not all refused: frames of every type were there.
+    for (const type of [1, 2, 3, 4, 5, 7])
+      expect(seen.get(`type ${type}`) ?? 0, `type ${type}`).toBeGreaterThan(20);
+    if (limit > 0) expect(stops).toMatchObject({ kept: 0, pieces: 0 });
+    else for (const [where, count] of Object.entries(stops)) expect(count, where).toBeGreaterThan(100);
+  },
+);

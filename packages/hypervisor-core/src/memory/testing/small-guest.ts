@@ -227,11 +227,16 @@ export class TestHost {
     });
   }
 
-  /** Takes a dying domain's memory apart; returns how many frames others hold. */
-  release(domain: TestDomain): number {
+  /** Takes a dying domain's memory apart; returns how many frames others hold, and the number of pieces it took. */
+  release(domain: TestDomain): { left: number; steps: number } {
     const release = new DomainRelease(this.memory, domain);
-    while (!release.isDone) release.step();
-    return release.left;
+    let steps = 0;
+    for (; !release.isDone; steps++) {
+      this.memory.work.limited(() => release.step());
+      const problems = this.recount();
+      if (problems.length > 0) throw new Error(problems.join('\n'));
+    }
+    return { left: release.left, steps };
   }
 
   guest(domid = 1, pages = 32): SmallGuest {
