@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Fuzzes the hypervisor: node tooling/fuzz/main.mjs [--seconds N] [--seed S] [--steps N]
+// Fuzzes the hypervisor: node tooling/fuzz/main.mjs [--seconds N] [--seed S] [--steps N] [--work UNITS]
 // Needs no build: the sources are bundled first.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,6 +28,7 @@ try {
       seconds: { type: 'string', default: '60' },
       seed: { type: 'string', default: '1' },
       steps: { type: 'string', default: '500' },
+      work: { type: 'string' },
     },
   });
   const { main } = await import(pathToFileURL(join(work, 'main.mjs')).href);
@@ -35,6 +36,7 @@ try {
     seconds: Number(values.seconds),
     seed: Number(values.seed),
     steps: Number(values.steps),
+    ...(values.work !== undefined && { workLimit: Number(values.work) }),
   });
 } finally {
   rmSync(work, { recursive: true, force: true });

@@ -15,7 +15,7 @@ export function stateLetters(info: DomainInfo): string {
 
 /** What a domain does, in a word. */
 export function stateWord({ dying, shutdown, paused, blocked }: DomainInfo): string {
-  if (dying) return 'dead, its pages are mapped by others';
+  if (dying) return 'dead, its memory is coming back or mapped by others';
   if (shutdown !== undefined) return shutdown === 'crash' ? 'crashed' : `shut down (${shutdown})`;
   if (paused) return 'paused';
   return blocked ? 'waiting' : 'running';

@@ -4,7 +4,7 @@ import { type ShutdownReason, shutdownReason } from './result.js';
 /** A line of `xl list`. */
 export interface DomainInfo {
   readonly domid: number;
-  /** Undefined for a dead domain of which others still map pages. */
+  /** Undefined for a dead domain of which something is left: its memory is coming back, or others map pages of it. */
   readonly name: string | undefined;
   readonly uuid: string | undefined;
   readonly memoryKiB: number;

@@ -173,7 +173,7 @@ export class Host implements DomainHost {
     const stop = () => this.wake();
     signal?.addEventListener('abort', stop);
     try {
-      while ((this.guests.size > 0 || this.hypervisor.isReleasing) && !signal?.aborted) await this.step();
+      while (this.isBusy && !signal?.aborted) await this.step();
     } finally {
       this.running = false;
       signal?.removeEventListener('abort', stop);
@@ -196,6 +196,11 @@ export class Host implements DomainHost {
     this.guests.delete(guest);
   }
 
+  /** There are guests, or memory of such that have ended is coming back. */
+  private get isBusy(): boolean {
+    return this.guests.size > 0 || this.hypervisor.isReleasing;
+  }
+
   private async step(): Promise<void> {
     this.woken = false;
     const status = this.hypervisor.run(BUDGET);
@@ -204,7 +209,7 @@ export class Host implements DomainHost {
       const { domain, code } = next;
       this.domains.find((guest) => guest.domain === domain)?.handleShutdown(code);
     }
-    if (status.kind === 'busy' || someEnded || this.woken) await this.eventLoop.turn();
+    if (status.kind === 'busy' || someEnded || this.woken || !this.isBusy) await this.eventLoop.turn();
     else await this.sleep(status.kind === 'idle' ? status.sleepNs : undefined);
   }
 

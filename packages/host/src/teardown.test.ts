@@ -39,6 +39,45 @@ describe('a domain of which another maps pages', () => {
   });
 });
 
+describe('a large domain', () => {
+  it('dies in pieces: it is listed as dying until its memory is back, and others run meanwhile', async () => {
+    const test = await TestHost.create({ memoryMiB: 300, checkInterval: 0 });
+    const { host } = test;
+    const { hypervisor } = host;
+    const other = test.boot(demoKernel);
+    await test.until(() => other.output.includes('>'));
+    const before = test.counts();
+    const large = test.boot(demoKernel, { memoryMiB: 280 });
+    await test.until(() => large.output.includes('>'));
+    const { domid } = large.guest;
+    large.guest.destroy();
+    expect(await large.guest.ended).toMatchObject({ reason: 'destroyed' });
+    expect(host.list()).toMatchObject([{ dying: false }, { domid, name: undefined, dying: true }]);
+    other.type('echo meanwhile\r');
+    let turns = 0;
+    for (; hypervisor.isReleasing; turns++) hypervisor.run(100_000);
+    expect(turns).toBeGreaterThan(1);
+    await test.until(() => other.output.split('meanwhile').length > 2);
+    expect(test.counts()).toMatchObject({ ...before, nodes: test.counts().nodes });
+    expect(host.list()).toHaveLength(1);
+  });
+
+  it('gives its memory to its successor', async () => {
+    const test = await TestHost.create({ memoryMiB: 300, checkInterval: 0 });
+    const before = test.counts();
+    const demo = test.boot(demoKernel, { memoryMiB: 280 });
+    const first = demo.guest.domid;
+    demo.type('reboot\r');
+    await test.until(() => demo.guest.domid !== first);
+    expect(demo.guest.result).toBeUndefined();
+    demo.guest.destroy();
+    expect(test.host.hypervisor.isReleasing).toBe(true);
+    // The host runs on although there is no guest.
+    await test.host.run();
+    expect(test.counts()).toMatchObject({ freeFrames: before.freeFrames, domains: 0, zombies: 0 });
+  });
+});
+
 describe('200 domains, made and destroyed', () => {
   it('leave every frame, port, grant and node as it was, whatever they were doing', {
     timeout: 300_000,

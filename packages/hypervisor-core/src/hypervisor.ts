@@ -286,7 +286,10 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
       // Time stands still until the outside world has answered.
       if (this.completions.overdue) return { kind: 'idle', sleepNs: undefined };
       if (left <= 0) return { kind: 'busy' };
-      if (this.zombies.size > 0) left -= this.releaseMemory();
+      if (this.zombies.size > 0) {
+        left -= this.releaseMemory();
+        if (left <= 0) continue;
+      }
       const vcpu = this.scheduler.pick(this.clock.now);
       if (vcpu) {
         if (vcpu.runnable) left -= this.runSlice(vcpu, left);

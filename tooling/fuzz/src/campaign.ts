@@ -13,6 +13,8 @@ export interface FuzzOptions {
   until(steps: number): boolean;
   progress?(line: string): void;
   trace?: RecentTrace;
+  /** Work that a hypercall may do at once; 0: it stops wherever it can. Default: the hypervisor's own. */
+  workLimit?: number;
   /** For tests of the fuzzer: changes a new machine. */
   prepare?(machine: Machine): void;
 }
@@ -61,8 +63,9 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
   };
 }
 
-async function newMachine({ trace, prepare }: FuzzOptions): Promise<Machine> {
+async function newMachine({ trace, workLimit, prepare }: FuzzOptions): Promise<Machine> {
   const machine = await Machine.create(trace);
+  if (workLimit !== undefined) machine.host.hypervisor.memory.work.limit = workLimit;
   prepare?.(machine);
   return machine;
 }

@@ -95,6 +95,7 @@ export class Machine {
       host.hypervisor.checks?.everything();
       const ends = guests.map(({ end }) => end);
       for (const { domain } of guests) domain.destroy();
+      host.hypervisor.finishReleases();
       host.hypervisor.checks?.everything();
       compare(this.baseline, inventory(host));
       if (digest(host, this.bystander.domain?.p2m ?? []) !== this.bystanderMemory)

@@ -2,7 +2,12 @@ import { fuzz } from './campaign.js';
 import { TimedTrace } from './trace.js';
 
 /** The command: runs seed after seed for so many seconds. @returns its exit status */
-export async function main(options: { seconds: number; seed: number; steps: number }): Promise<number> {
+export async function main(options: {
+  seconds: number;
+  seed: number;
+  steps: number;
+  workLimit?: number;
+}): Promise<number> {
   const start = performance.now();
   const elapsed = () => (performance.now() - start) / 1000;
   const mebibytes = () => (process.memoryUsage().heapUsed / 2 ** 20).toFixed(0);

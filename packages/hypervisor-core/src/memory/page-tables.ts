@@ -26,7 +26,7 @@ const ENTRIES = 512;
 /** 32-bit words of one frame. */
 const FRAME_WORDS = 1024;
 
-/** What a table costs in the count of work, in updates (see `Work`). */
+/** What a table costs in the count of work, in updates (see `Work`); each entry of a higher one costs another. */
 const TABLE_WORK = 50;
 
 const NONE: readonly number[] = [];
@@ -107,6 +107,7 @@ export class PageTables implements FrameValidator {
   #getTableEntry(lo: number, hi: number, table: number, level: number, owner: number): number {
     if (lo & TABLE_DISALLOWED) return this.#refuse(EINVAL, lo, hi, `forbidden bits in an L${level} entry`);
     const mfn = pteFrame(lo, hi);
+    this.work.done++;
     const rc = this.frames.getPageAndType(mfn, owner, (level - 1) as FrameType);
     if (rc !== -EINVAL) return rc;
     if (this.#getLinear(lo, mfn, table, level, owner)) return 0;
@@ -121,7 +122,6 @@ export class PageTables implements FrameValidator {
     const entries = this.#linear.get(table) ?? 0;
     const uses = this.#linear.get(mfn) ?? 0;
     // A signed 16-bit counter in Xen: it limits how many there may be.
-    this.work.done++;
     const possible = entries >= 0 && entries < 0x7fff && uses <= 0 && uses > -0x8000;
     if (!possible || !frames.isUsedAs(mfn, level as FrameType)) {
       frames.putPage(mfn);
@@ -141,6 +141,7 @@ export class PageTables implements FrameValidator {
     if (!(lo & PTE_PRESENT)) return;
     const mfn = pteFrame(lo, hi);
     if (mfn === table) return;
+    this.work.done++;
     const isLinear = this.frames.type(mfn) === level;
     if (isLinear) {
       this.#addLinear(table, -1);
