@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const check = process.argv.includes('--check');
 /** Kernels of our own tests alone: no module embeds them. */
-const testOnly = new Set(['debug', 'errnos']);
+const testOnly = new Set(['debug', 'errnos', 'user']);
 
 /** @param {string[]} names @returns {string | undefined} the first that says it is version 14 */
 const version14 = (names) =>
