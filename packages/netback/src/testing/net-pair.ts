@@ -1,10 +1,10 @@
 import type { Guest } from '@xenolith/guest-api';
 import type { DriverPair } from '@xenolith/xenbus/testing';
-import { netBackend } from './backend/net-backend.js';
-import type { NetBackendOptions } from './backend/options.js';
-import type { Frame } from './frame/frame.js';
-import { type FrontInterface, type NetFrontendOptions, netFrontend } from './frontend/net-frontend.js';
-import type { FrameReceiver, NetworkPort } from './ports/network-port.js';
+import { netBackend } from '../backend/net-backend.js';
+import type { NetBackendOptions } from '../backend/options.js';
+import type { Frame } from '../frame/frame.js';
+import { type FrontInterface, type NetFrontendOptions, netFrontend } from '../frontend/net-frontend.js';
+import type { FrameReceiver, NetworkPort } from '../ports/network-port.js';
 
 /** A port that sends back what it gets. */
 export function echoPort(): NetworkPort {
