@@ -5,15 +5,11 @@ import { type DiskConfig, type DiskSpec, type Host, parseDiskSpec } from '@xenol
 import { BadInputError } from '@xenolith/host-interface';
 
 /** Opens what is behind a disk. @param directory where relative paths begin @throws BadInputError */
-export async function openDisk(
-  spec: DiskSpec,
-  host: Host | undefined,
-  directory: string,
-): Promise<DiskConfig> {
+export async function openDisk(spec: DiskSpec, host: Host, directory: string): Promise<DiskConfig> {
   const { vdev, readonly, cdrom, discard, target } = spec;
   const config: DiskConfig = { vdev, readonly, cdrom, discard, params: target };
   if (spec.backend !== undefined && !['0', 'Domain-0'].includes(spec.backend)) {
-    const backend = host?.find(spec.backend);
+    const backend = host.find(spec.backend);
     if (!backend)
       throw new BadInputError(`The disk ${vdev} cannot be had: there is no domain "${spec.backend}".`);
     return { ...config, backendId: backend.domid };
@@ -45,23 +41,7 @@ async function openTarget(spec: DiskSpec, directory: string): Promise<BlockDevic
   }
 }
 
-/** Opens all of a guest's disks, or none. @throws BadInputError */
-export async function openDisks(
-  specs: readonly DiskSpec[],
-  host: Host | undefined,
-  directory: string,
-): Promise<DiskConfig[]> {
-  const disks: DiskConfig[] = [];
-  try {
-    for (const spec of specs) disks.push(await openDisk(spec, host, directory));
-  } catch (error) {
-    await closeDisks(disks);
-    throw error;
-  }
-  return disks;
-}
-
 /** For disks that no guest has got. */
-export async function closeDisks(disks: readonly DiskConfig[] = []): Promise<void> {
+export async function closeDisks(disks: readonly DiskConfig[]): Promise<void> {
   for (const { device } of disks) await device?.close?.();
 }

@@ -10,13 +10,12 @@ import {
 import type { LogLevel, TraceClass } from '@xenolith/host-interface';
 import type { ClockMode, SchedulerName } from '@xenolith/hypervisor-core';
 import { crashText } from './crash-text.js';
-import { openDisks } from './disks.js';
+import { type DeviceSpecs, openDevices } from './devices.js';
 import { nodeEventLoop } from './event-loop.js';
 import { ExitStatus, statusOf } from './exit-status.js';
 import { logger, tracer } from './host-output.js';
 import { statsText } from './stats-text.js';
 import { Terminal } from './terminal.js';
-import { vifConfig } from './vifs.js';
 import { serveHostXenstore } from './xenstore-socket.js';
 
 /** The options that all commands have that run guests, as commander gives them. */
@@ -59,8 +58,11 @@ export async function runGuest(input: GuestInput, options: RunOptions): Promise<
     status ??= reason;
     stop.abort();
   };
-  const vifs = (options.vif ?? []).map((text) => vifConfig(parseVifSpec(text), undefined));
-  const disks = await openDisks((options.disk ?? []).map(parseDiskSpec), undefined, '.');
+  const devices: DeviceSpecs = {
+    disks: (options.disk ?? []).map(parseDiskSpec),
+    vifs: (options.vif ?? []).map(parseVifSpec),
+    directory: '.',
+  };
   let host: Host | undefined;
   const { script, ...image } = input;
   const terminal = new Terminal({
@@ -87,8 +89,7 @@ export async function runGuest(input: GuestInput, options: RunOptions): Promise<
   });
   const guest = host.createDomain({
     ...image,
-    disks,
-    vifs,
+    ...(await openDevices(devices, host)),
     name: options.name,
     memoryMiB: options.memory,
     vcpus: options.vcpus,

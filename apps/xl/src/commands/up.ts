@@ -28,8 +28,7 @@ const LEAST_MEMORY_MIB = 512;
 /** `xenolith up GUEST.cfg…`: one host with several guests, until all have ended. */
 export async function upCommand(paths: readonly string[], options: UpCommandOptions): Promise<number> {
   const files = new GuestFiles();
-  const read = [];
-  for (const path of paths) read.push(await files.read(path));
+  const read = paths.map((path) => files.read(path));
   const needed = read.reduce((sum, { config }) => sum + config.memoryMiB, 0);
   const consoles =
     options.consoleDir === undefined ? undefined : new ConsoleFiles(options.consoleDir, (line) => tell(line));
@@ -120,7 +119,8 @@ export async function upCommand(paths: readonly string[], options: UpCommandOpti
     for (const { warnings } of read) for (const warning of warnings) say(`xenolith: ${warning}`);
     screen?.terminal.open();
     // All or none: what the second cannot have must not be found when the first has run.
-    const made = read.map(({ config }) => guests.create(config, { paused: true }));
+    const made = [];
+    for (const file of read) made.push(await guests.create(file, { paused: true }));
     if (!options.paused) for (const { domain } of made) domain.unpause();
     await host.run({ signal: stop.signal });
     // Whoever waits for an end hears of it first.

@@ -38,8 +38,8 @@ afterEach(() => {
 });
 
 const config = (name: string) => `name = "${name}"; kernel = "demo.elf"; memory = 8; maxvcpus = 2`;
-const create = async (name: string) =>
-  guests.create((await new GuestFiles().parse(config(name), `${name}.cfg`, directory)).config);
+const create = (name: string) =>
+  guests.create(new GuestFiles().parse(config(name), `${name}.cfg`, directory));
 const open = (place = {}) => ControlServer.open(guests, new GuestFiles(), place);
 
 describe('a host on its control socket', () => {
@@ -82,11 +82,18 @@ describe('a host on its control socket', () => {
     });
     expect((await list())[1]).toMatchObject({ name: 'new', paused: true });
     await expect(client.request({ ...made, text: config('new') })).rejects.toThrow('a domain "new" already');
+    const vif = (backend: string) => `${config('last')}; vif = [ "backend=${backend}" ]`;
+    await expect(client.request({ ...made, text: vif('router') })).rejects.toThrow(
+      'new.cfg: The network interface cannot be had: there is no domain "router".',
+    );
+    await client.request({ ...made, text: vif('db') });
+    expect(host.xenstore.local.read('/local/domain/4/device/vif/0/backend-id')).toBe('2');
+    await client.request({ do: 'destroy', domain: 'last' });
     await expect(client.request({ ...made, text: 'x' })).rejects.toThrow('new.cfg:1:2: behind "x"');
     await expect(client.request({ ...made, text: 'name = "y"; kernel = "no/such"' })).rejects.toThrow(
       'new.cfg: Cannot read the kernel',
     );
-    expect(ended).toEqual(['web destroyed']);
+    expect(ended).toEqual(['web destroyed', 'last destroyed']);
     client.close();
     server.close();
     expect(knownHosts()).toEqual([]);

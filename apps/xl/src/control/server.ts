@@ -145,19 +145,9 @@ class Session {
         guests.domain(request.domain).setVcpus(request.count);
         return {};
       case 'create': {
-        const { config, warnings } = await this.files.parse(
-          request.text,
-          request.file,
-          request.directory,
-          guests.host,
-        );
-        try {
-          const { domain } = guests.create(config, { paused: request.paused });
-          return { domid: domain.domid, name: domain.name, warnings };
-        } catch (error) {
-          await closeDisks(config.disks);
-          throw error;
-        }
+        const file = this.files.parse(request.text, request.file, request.directory);
+        const { domain } = await guests.create(file, { paused: request.paused });
+        return { domid: domain.domid, name: domain.name, warnings: file.warnings };
       }
       case 'block-list':
         return diskInfos(guests.domain(request.domain), guests.host);

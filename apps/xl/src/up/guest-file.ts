@@ -1,14 +1,17 @@
 import { isAbsolute, join } from 'node:path';
-import { type DomainConfig, type Host, loadKernel, parseXlConfig, type XlConfig } from '@xenolith/host';
+import { type DomainConfig, loadKernel, parseXlConfig, type XlConfig } from '@xenolith/host';
 import { BadInputError } from '@xenolith/host-interface';
-import { openDisks } from '../disks.js';
+import type { DeviceSpecs } from '../devices.js';
 import { readInput } from '../files.js';
 import { cacheDirectory, fileKernelCache } from '../kernel-cache.js';
-import { vifConfig } from '../vifs.js';
 
-/** A guest as an xl.cfg file describes it, with what the files hold that it names. */
+/** A guest as an xl.cfg file describes it, with the kernel and ramdisk that it names. */
 export interface GuestFile {
+  /** What messages call the file. */
+  readonly file: string;
   readonly config: DomainConfig & { readonly name: string; readonly memoryMiB: number };
+  /** Opened when the guest is made. */
+  readonly devices: DeviceSpecs;
   readonly warnings: readonly string[];
 }
 
@@ -17,25 +20,23 @@ export class GuestFiles {
   private readonly kernels = new Map<string, DomainConfig['kernel']>();
 
   /** @throws BadInputError */
-  async read(path: string): Promise<GuestFile> {
+  read(path: string): GuestFile {
     return this.parse(new TextDecoder().decode(readInput(path, 'configuration')), path, process.cwd());
   }
 
   /**
    * @param directory where relative paths in the text begin
-   * @param host where the guest will live, if it runs already: for devices of other domains
    * @throws BadInputError
    */
-  async parse(text: string, file: string, directory: string, host?: Host): Promise<GuestFile> {
+  parse(text: string, file: string, directory: string): GuestFile {
     const xl = parseXlConfig(text, file);
     const path = (named: string): string => (isAbsolute(named) ? named : join(directory, named));
     try {
       const ramdisk = xl.ramdisk === undefined ? undefined : readInput(path(xl.ramdisk), 'ramdisk');
       const config = { ...settings(xl), kernel: this.kernel(path(xl.kernel)), kernelPath: xl.kernel };
       if (ramdisk) Object.assign(config, { ramdisk, ramdiskPath: xl.ramdisk });
-      if (xl.disks.length > 0) Object.assign(config, { disks: await openDisks(xl.disks, host, directory) });
-      if (xl.vifs.length > 0) Object.assign(config, { vifs: xl.vifs.map((vif) => vifConfig(vif, host)) });
-      return { config, warnings: xl.warnings };
+      const { disks, vifs, warnings } = xl;
+      return { file, config, devices: { disks, vifs, directory }, warnings };
     } catch (error) {
       if (!(error instanceof BadInputError)) throw error;
       throw new BadInputError(`${file}: ${error.message}`);

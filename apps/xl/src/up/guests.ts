@@ -1,6 +1,8 @@
 import type { DomainConfig, DomainResult, GuestDomain, Host, ShutdownAction } from '@xenolith/host';
 import { BadInputError } from '@xenolith/host-interface';
+import { closeDevices, type Devices, openDevices } from '../devices.js';
 import { GuestConsole } from './guest-console.js';
+import type { GuestFile } from './guest-file.js';
 
 /** A guest on the command line's host. */
 export interface Guest {
@@ -31,8 +33,19 @@ export class Guests {
     return this.options.host;
   }
 
-  /** Makes a guest and, unless `paused`, lets it run. @throws BadInputError */
-  create(config: DomainConfig, { paused = false } = {}): Guest {
+  /** Makes a guest and, unless `paused`, lets it run. @throws BadInputError; then nothing was made */
+  async create({ file, config, devices }: GuestFile, { paused = false } = {}): Promise<Guest> {
+    let opened: Devices | undefined;
+    try {
+      opened = await openDevices(devices, this.host);
+      return this.start({ ...config, ...opened }, paused);
+    } catch (error) {
+      if (opened) await closeDevices(opened);
+      throw error instanceof BadInputError ? new BadInputError(`${file}: ${error.message}`) : error;
+    }
+  }
+
+  private start(config: DomainConfig, paused: boolean): Guest {
     const console = new GuestConsole();
     const domain = this.host.createDomain({
       ...config,
