@@ -3,23 +3,18 @@ import type { Domain } from '@xenolith/hypervisor-core';
 import { type DiskHost, GuestDisks } from './devices/guest-disks.js';
 import { GuestVifs, type VifHost } from './devices/guest-vifs.js';
 import type { DomainConfig } from './domain-config.js';
+import { type ServicesHost, wallclock } from './domain-services.js';
 import { freeName, type Identity } from './identity.js';
-import {
-  DEFAULT_MEMORY_MIB,
-  Incarnation,
-  type IncarnationHost,
-  maxPagesOf,
-  wallclock,
-} from './incarnation.js';
+import { DEFAULT_MEMORY_MIB, Incarnation, maxPagesOf } from './incarnation.js';
 import { type DomainResult, type ShutdownReason, shutdownReason } from './result.js';
 import type { ShutdownAction } from './shutdown-action.js';
 import { formatUuid, randomUuid } from './uuid.js';
 import { writeVcpuAvailability } from './xenstore-tree.js';
 
 /** What a guest needs of its host. */
-export interface DomainHost extends IncarnationHost, DiskHost, VifHost {
-  readonly hypervisor: IncarnationHost['hypervisor'];
-  readonly xenstore: IncarnationHost['xenstore'];
+export interface DomainHost extends ServicesHost, DiskHost, VifHost {
+  readonly hypervisor: ServicesHost['hypervisor'];
+  readonly xenstore: ServicesHost['xenstore'];
   /** The guests that have not ended. */
   readonly domains: readonly GuestDomain[];
   /** Something happened that a sleeping host should see to. */

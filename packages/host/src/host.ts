@@ -22,8 +22,9 @@ import type { DomainConfig } from './domain-config.js';
 import { type DomainInfo, domainInfo } from './domain-info.js';
 import { type EventLoop, LONGEST_SLEEP_MS, webEventLoop } from './event-loop.js';
 import { type DomainHost, GuestDomain } from './guest-domain.js';
-import { chooseIdentity } from './identity.js';
+import { chooseIdentity, type Identity } from './identity.js';
 import { fixedInputs, systemInputs } from './inputs.js';
+import { type NativeConfig, NativeDomain, type NativeHost } from './native-domain.js';
 import { createNativeGuest, type NativeGuest } from './native-guest.js';
 import { PAGES_PER_MIB } from './pv-domain.js';
 import { Statistics } from './statistics.js';
@@ -83,7 +84,7 @@ function reserve(memoryMiB: number): MachineMemory {
  * A machine with Xen: hypervisor, domain 0 (native: xenstored and the console daemon are TypeScript), and guests.
  * Guests run while `run` is awaited.
  */
-export class Host implements DomainHost {
+export class Host implements DomainHost, NativeHost {
   readonly hypervisor: Hypervisor;
   readonly dom0: NativeGuest;
   readonly xenstore: XenstoreService;
@@ -95,6 +96,7 @@ export class Host implements DomainHost {
   readonly statistics: Statistics | undefined;
   readonly eventLoop: EventLoop;
   private readonly guests = new Set<GuestDomain>();
+  private readonly natives = new Set<NativeDomain>();
   private readonly shutDown: { domain: Domain; code: number }[] = [];
   private running = false;
   private woken = false;
@@ -138,10 +140,16 @@ export class Host implements DomainHost {
 
   /** Makes a domain, paused. @throws BadInputError; then nothing was made */
   createDomain(config: DomainConfig): GuestDomain {
-    const identity = chooseIdentity(config, this.domains, this.hypervisor.options.inputs);
-    const guest = new GuestDomain(this, config, identity);
+    const guest = new GuestDomain(this, config, this.identityFor(config));
     this.guests.add(guest);
     return guest;
+  }
+
+  /** Makes a domain whose kernel is TypeScript; it starts when the host runs. @throws BadInputError; then nothing was made */
+  createNativeDomain(config: NativeConfig): NativeDomain {
+    const domain = new NativeDomain(this, config, this.identityFor(config));
+    this.natives.add(domain);
+    return domain;
   }
 
   /** The guest with this number or name. */
@@ -192,13 +200,18 @@ export class Host implements DomainHost {
   }
 
   /** For domains: one has ended. */
-  ended(guest: GuestDomain): void {
-    this.guests.delete(guest);
+  ended(domain: GuestDomain | NativeDomain): void {
+    if (domain instanceof NativeDomain) this.natives.delete(domain);
+    else this.guests.delete(domain);
+  }
+
+  private identityFor(wanted: { name?: string; uuid?: string }): Identity {
+    return chooseIdentity(wanted, [...this.guests, ...this.natives], this.hypervisor.options.inputs);
   }
 
   /** There are guests, or memory of such that have ended is coming back. */
   private get isBusy(): boolean {
-    return this.guests.size > 0 || this.hypervisor.isReleasing;
+    return this.guests.size > 0 || this.natives.size > 0 || this.hypervisor.isReleasing;
   }
 
   private async step(): Promise<void> {

@@ -1,51 +1,26 @@
-import { ConsoleBackend } from '@xenolith/console';
-import { BadInputError, InvariantError } from '@xenolith/host-interface';
-import { type Domain, destroyDomain, type Hypervisor } from '@xenolith/hypervisor-core';
-import { GNTTAB_RESERVED_CONSOLE, XEN_HVM_MEMMAP_TYPE_RAM } from '@xenolith/xen-abi';
+import type { ConsoleBackend } from '@xenolith/console';
+import { BadInputError } from '@xenolith/host-interface';
+import { type Domain, destroyDomain } from '@xenolith/hypervisor-core';
+import { XEN_HVM_MEMMAP_TYPE_RAM } from '@xenolith/xen-abi';
 import type { DomainConfig } from './domain-config.js';
+import { type DomainDevices, DomainServices, type ServicesHost, wallclock } from './domain-services.js';
 import type { Identity } from './identity.js';
-import type { NativeGuest } from './native-guest.js';
 import { buildPv, PAGES_PER_MIB } from './pv-domain.js';
 import { parseUuid } from './uuid.js';
-import type { XenstoreService } from './xenstore-service.js';
-import {
-  type DomainEntries,
-  moveDomainEntries,
-  removeDomainEntries,
-  writeDomainEntries,
-} from './xenstore-tree.js';
-
-/** What a domain needs of its host. */
-export interface IncarnationHost {
-  readonly hypervisor: Hypervisor;
-  readonly dom0: NativeGuest;
-  readonly xenstore: XenstoreService;
-}
-
-/** Devices of a domain: they come and go with it. */
-export interface DomainDevices {
-  start(domid: number): void;
-  stop(domid: number): void;
-}
-
-/** What its owner hears of its console. */
-export type ConsoleSink = Pick<DomainConfig, 'onConsole' | 'onConsoleRoom'>;
 
 /** One start of a guest: a domain with a number of its own, its console, and its entries in xenstore. */
 export class Incarnation {
   readonly domain: Domain;
-  readonly console: ConsoleBackend;
-  private uuid: string;
-  private readonly releaseConsole: () => void;
+  private readonly services: DomainServices;
 
   /** Builds the domain, paused. @throws BadInputError; then nothing was made */
   constructor(
-    private readonly host: IncarnationHost,
+    private readonly host: ServicesHost,
     identity: Identity,
     config: DomainConfig,
-    private readonly devices: readonly DomainDevices[],
+    devices: readonly DomainDevices[],
   ) {
-    const { hypervisor, xenstore } = host;
+    const { hypervisor } = host;
     const { vcpus = 1, memoryMiB = DEFAULT_MEMORY_MIB } = config;
     const { maxVcpus = vcpus, maxMemoryMiB = memoryMiB } = config;
     if (maxMemoryMiB < memoryMiB)
@@ -72,10 +47,8 @@ export class Incarnation {
       host.dom0.domid,
     );
     this.domain = pv.domain;
-    this.uuid = identity.uuid;
-    const { domid } = pv.domain;
-    const entries: DomainEntries = {
-      domid,
+    const entries = {
+      domid: pv.domain.domid,
       ...identity,
       memoryKiB: memoryMiB * 1024,
       maxMemoryKiB: maxMemoryMiB * 1024,
@@ -88,31 +61,26 @@ export class Incarnation {
       cmdline: config.cmdline ?? '',
       startedNs: wallclock(hypervisor),
     };
-    writeDomainEntries(xenstore.local, entries);
-    for (const kind of devices) kind.start(domid);
-    xenstore.introduce(domid, pv.storePort);
-    [this.console, this.releaseConsole] = connectConsole(host.dom0, domid, pv.consolePort, config);
+    this.services = new DomainServices(host, entries, devices, config);
   }
 
   get domid(): number {
     return this.domain.domid;
   }
 
+  get console(): ConsoleBackend {
+    return this.services.console;
+  }
+
   /** Gives the domain another name and UUID, as `libxl_domain_preserve`. */
   rename(identity: Identity): void {
-    moveDomainEntries(this.host.xenstore.local, this.domid, this.uuid, identity);
-    this.uuid = identity.uuid;
+    this.services.rename(identity);
   }
 
   /** Ends the domain, whatever it does, and removes all that it had. */
   takeApart(): void {
-    const { domid, host } = this;
-    // The console's last words first.
-    this.releaseConsole();
-    for (const kind of this.devices) kind.stop(domid);
-    host.xenstore.release(domid);
-    removeDomainEntries(host.xenstore.local, domid, this.uuid);
-    destroyDomain(host.hypervisor, this.domain);
+    this.services.end();
+    destroyDomain(this.host.hypervisor, this.domain);
   }
 }
 
@@ -122,34 +90,3 @@ const pagesOf = (memoryMiB: number): number => Math.floor(memoryMiB * PAGES_PER_
 
 /** Pages that a domain of so much memory may have: libxl adds 1 MiB (LIBXL_MAXMEM_CONSTANT of libxl_internal.h). */
 export const maxPagesOf = (memoryMiB: number): number => pagesOf(memoryMiB + 1);
-
-/** Nanoseconds since 1970 on the host's clock. */
-export const wallclock = (hv: Hypervisor): bigint => hv.wallclockNs + BigInt(Math.floor(hv.clock.now));
-
-function connectConsole(
-  { eventChannels, grants }: NativeGuest,
-  domid: number,
-  remotePort: number,
-  sink: ConsoleSink,
-): [ConsoleBackend, release: () => void] {
-  const page = grants.map(domid, GNTTAB_RESERVED_CONSOLE);
-  if (typeof page === 'number')
-    throw new InvariantError(`The console page cannot be mapped: status ${page}.`);
-  const port = eventChannels.bindInterdomain(domid, remotePort);
-  if (port < 0) throw new InvariantError(`The console port cannot be bound: error ${-port}.`);
-  const console = new ConsoleBackend({
-    page,
-    port,
-    eventChannels,
-    sink: {
-      onOutput: (bytes) => sink.onConsole?.(bytes),
-      onInputRoom: () => sink.onConsoleRoom?.(),
-    },
-  });
-  const release = () => {
-    console.close();
-    eventChannels.close(port);
-    grants.unmap(page);
-  };
-  return [console, release];
-}

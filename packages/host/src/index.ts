@@ -10,6 +10,7 @@ export type { GuestDomain } from './guest-domain.js';
 export { createHost, Host, type HostOptions } from './host.js';
 export { type FixedInputs, fixedInputs, systemInputs } from './inputs.js';
 export { loadKernel } from './kernel.js';
+export type { KernelGuest, NativeConfig, NativeDomain, NativeResult } from './native-domain.js';
 export { createNativeGuest, type NativeGuest } from './native-guest.js';
 export { buildPv, type PvDomain, type PvDomainConfig } from './pv-domain.js';
 export type { DomainResult, ShutdownReason } from './result.js';

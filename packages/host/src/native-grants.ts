@@ -1,11 +1,12 @@
 import type { CopyPointer } from '@xenolith/grant-tables';
 import { NativeMapping } from '@xenolith/grant-tables';
 import type { GrantCopyEnd, GrantMapping, Grants } from '@xenolith/guest-api';
-import type { Hypervisor } from '@xenolith/hypervisor-core';
+import type { Hypervisor, NativeDomain } from '@xenolith/hypervisor-core';
 import {
   DOMID_SELF,
   GNTCOPY_dest_gref,
   GNTCOPY_source_gref,
+  GNTST_bad_domain,
   GNTST_okay,
   GNTTAB_NR_RESERVED_ENTRIES,
   GTF_readonly,
@@ -14,7 +15,8 @@ import {
 const REFS_PER_FRAME = 512;
 
 /** A native domain's grants: what others grant to it, and the refs that it gives out itself. */
-export function nativeGrants(hv: Hypervisor, domid: number): Grants {
+export function nativeGrants(hv: Hypervisor, domain: NativeDomain): Grants {
+  const { domid } = domain;
   /** Refs that were given back, to be used again first. */
   const free: number[] = [];
   let nextRef = GNTTAB_NR_RESERVED_ENTRIES;
@@ -37,23 +39,28 @@ export function nativeGrants(hv: Hypervisor, domid: number): Grants {
       : { domid: DOMID_SELF, frame: side.gfn, offset: side.offset };
 
   return {
-    map: (granter, ref, { readonly = false } = {}) => hv.grants.mapForNative(domid, granter, ref, readonly),
+    map: (granter, ref, { readonly = false } = {}) =>
+      domain.dying ? GNTST_bad_domain : hv.grants.mapForNative(domid, granter, ref, readonly),
     unmap(mapping: GrantMapping) {
       if (mapping instanceof NativeMapping) hv.grants.unmapForNative(domid, mapping);
     },
-    copy: ({ source, destination, length }) =>
-      hv.grants.copy(domid, {
+    copy({ source, destination, length }) {
+      if (domain.dying) return GNTST_bad_domain;
+      return hv.grants.copy(domid, {
         source: end(source),
         dest: end(destination),
         length,
         flags: ('ref' in source ? GNTCOPY_source_gref : 0) | ('ref' in destination ? GNTCOPY_dest_gref : 0),
-      }),
+      });
+    },
     grantAccess(to, page, { readonly = false } = {}) {
+      if (domain.dying) return -1;
       const ref = takeRef();
       if (ref >= 0) hv.grants.writeEntry(domid, ref, to, page.gfn, readonly ? GTF_readonly : 0);
       return ref;
     },
     endAccess(ref) {
+      if (domain.dying) return true;
       const ended = hv.grants.endEntry(domid, ref);
       if (ended) free.push(ref);
       return ended;

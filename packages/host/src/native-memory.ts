@@ -12,6 +12,7 @@ class NativePage extends PageAccess implements OwnPage {
     view: DataView,
     mfn: number,
     readonly gfn: number,
+    private readonly domain: NativeDomain,
   ) {
     super(memory, view, mfn);
   }
@@ -21,6 +22,7 @@ class NativePage extends PageAccess implements OwnPage {
   }
 
   protected override check(): void {
+    if (this.domain.dying) throw new RangeError(`Domain ${this.domain.domid} has ended.`);
     if (!this.given) throw new RangeError(`Page ${this.gfn} was given back.`);
   }
 }
@@ -34,10 +36,11 @@ export function nativeMemory(hv: Hypervisor, domain: NativeDomain): Memory {
   };
   return {
     allocate() {
-      const mfn = frames.allocate(domain.domid);
-      return mfn < 0 ? undefined : new NativePage(access, machine.view, mfn, domain.add(mfn));
+      const mfn = domain.dying ? -1 : frames.allocate(domain.domid);
+      return mfn < 0 ? undefined : new NativePage(access, machine.view, mfn, domain.add(mfn), domain);
     },
     free(page) {
+      if (domain.dying) return;
       if (!(page instanceof NativePage) || domain.remove(page.gfn) !== page.mfn) {
         throw new InvariantError(`Page ${page.gfn} is not one of domain ${domain.domid}'s.`);
       }

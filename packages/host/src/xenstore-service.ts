@@ -24,7 +24,7 @@ export class XenstoreService {
     private readonly dom0: NativeGuest,
   ) {
     this.server = new XenstoreServer({
-      domainExists: (domid) => hv.exists(domid) && !hv.byId(domid)?.dying,
+      domainExists: (domid) => (hv.byId(domid) ?? hv.natives.get(domid))?.dying === false,
       onMessage: messageTracer(hv.trace),
       onLog: (line) => hv.log.log('info', 'xenstore', line),
       timer: {

@@ -59,7 +59,7 @@ export interface HypervisorOptions {
 
 /**
  * What `run` came to: its limit (`busy`); nothing to do before `sleepNs` nanoseconds have passed or something happens
- * outside (`idle`; undefined: only the latter); no PV domain left that could run (`stopped`).
+ * outside (`idle`; undefined: only the latter); no domain left that could run (`stopped`).
  */
 export type HostStatus =
   | { kind: 'busy' }
@@ -296,13 +296,20 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
         continue;
       }
       if (this.isReleasing) continue;
-      if (![...this.domains.values()].some((domain) => !domain.stopped)) return { kind: 'stopped' };
+      if (!this.isAlive) return { kind: 'stopped' };
       // What native domains do in promises comes before time passes.
       if (this.nativeRan) return { kind: 'busy' };
       const sleepNs = this.clock.idle(earliest(this.timers.next, this.scheduler.heldUntil));
       if (sleepNs !== 0) return { kind: 'idle', sleepNs };
       left -= JUMP_COST;
     }
+  }
+
+  /** Somebody may still do something. Domain 0 only serves the others. */
+  private get isAlive(): boolean {
+    for (const domain of this.domains.values()) if (!domain.stopped) return true;
+    for (const { settings, dying } of this.natives.values()) if (!settings.privileged && !dying) return true;
+    return false;
   }
 
   /** Runs one vCPU until its slice ends or it cannot go on. Returns the instructions that count against the budget. */

@@ -1,5 +1,5 @@
 export { createDomain, createNativeDomain } from './domain/create.js';
-export { destroyDomain } from './domain/destroy.js';
+export { destroyDomain, destroyNativeDomain } from './domain/destroy.js';
 export type { CrashReport, Domain, DomainSettings, VcpuReport } from './domain/domain.js';
 export { fillHypercallPage } from './domain/hypercall-page.js';
 export type { InitialRegisters } from './domain/initial-registers.js';

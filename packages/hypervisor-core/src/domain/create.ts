@@ -106,17 +106,21 @@ export function createDomain(hv: Hypervisor, settings: DomainSettings): Domain {
   return domain;
 }
 
-/** Makes a native domain: ports and a grant table, and memory as it asks for it. */
+/** Makes a native domain: ports and a grant table, and memory as it asks for it. @throws BadInputError; then nothing was made */
 export function createNativeDomain(hv: Hypervisor, settings: NativeDomainSettings): NativeDomain {
-  const { domid, privileged = false } = settings;
+  const { privileged = false } = settings;
+  const domid = settings.domid ?? nextDomid(hv);
   if (hv.exists(domid)) throw new BadInputError(`Domain number ${domid} is in use.`);
-  const domain = new NativeDomain(settings);
+  hv.finishReleases();
+  const domain = new NativeDomain(domid, settings);
   hv.natives.set(domid, domain);
   const onEvent = (port: number) => {
     if (settings.wantsEvent?.(port) !== false) hv.defer(() => settings.onEvent(port));
   };
   hv.events.addDomain({ domid, vcpus: 1, privileged, maxPort: 4095, delivery: { onEvent } });
   if (!hv.grants.addDomain({ domid, vcpus: 1, privileged, translated: true })) {
+    hv.events.removeDomain(domid);
+    hv.natives.delete(domid);
     throw new BadInputError('The machine has no frame left for the domain’s grant table.');
   }
   return domain;

@@ -1,6 +1,7 @@
 import type { Hypervisor } from '../hypervisor.js';
 import { DomainRelease } from '../memory/index.js';
 import type { Domain } from './domain.js';
+import type { NativeDomain } from './native-domain.js';
 
 /**
  * A dead domain, until nothing of it is left: its memory comes back piece by piece, and frames that others hold (they map
@@ -9,9 +10,11 @@ import type { Domain } from './domain.js';
 export class Zombie {
   private readonly release: DomainRelease;
 
+  /** @param forget what is left to do when its last frame has gone */
   constructor(
     private readonly hv: Hypervisor,
-    private readonly domain: Domain,
+    private readonly domain: Pick<Domain, 'domid' | 'vcpus'>,
+    private readonly forget: () => void,
   ) {
     this.release = new DomainRelease(hv.memory, domain);
   }
@@ -43,13 +46,9 @@ export class Zombie {
 
   private forgetIfGone(): void {
     const { hv, domain } = this;
-    const { domid, sharedInfo } = domain;
-    if (!this.isGone || hv.zombies.get(domid) !== this) return;
-    hv.zombies.delete(domid);
-    if (domain.hasGrants) hv.grants.removeDomain(domid);
-    if (sharedInfo !== 0) hv.memory.frames.freeXen(sharedInfo);
-    hv.events.removeDomain(domid);
-    hv.domains.delete(domid);
+    if (!this.isGone || hv.zombies.get(domain.domid) !== this) return;
+    hv.zombies.delete(domain.domid);
+    this.forget();
   }
 }
 
@@ -63,7 +62,7 @@ export function destroyDomain(hv: Hypervisor, domain: Domain): boolean {
   const { domid } = domain;
   if (domain.dying) return !hv.zombies.has(domid);
   domain.dying = true;
-  const { frames, work } = hv.memory;
+  const { frames } = hv.memory;
   for (const vcpu of domain.vcpus) {
     hv.setPeriodic(vcpu, 0);
     hv.stopSingleshot(vcpu);
@@ -78,8 +77,31 @@ export function destroyDomain(hv: Hypervisor, domain: Domain): boolean {
   domain.releasePages(frames);
   hv.events.setDying(domid);
   if (domain.hasGrants) hv.grants.setDying(domid);
-  const zombie = new Zombie(hv, domain);
-  hv.zombies.set(domid, zombie);
-  work.limited(() => zombie.step());
-  return !hv.zombies.has(domid);
+  return makeZombie(hv, domain, () => {
+    if (domain.hasGrants) hv.grants.removeDomain(domid);
+    if (domain.sharedInfo !== 0) frames.freeXen(domain.sharedInfo);
+    hv.events.removeDomain(domid);
+    hv.domains.delete(domid);
+  });
+}
+
+/** The same for a native domain. What its code still holds of the host must not be used any more. */
+export function destroyNativeDomain(hv: Hypervisor, domain: NativeDomain): boolean {
+  const { domid } = domain;
+  if (domain.dying) return !hv.zombies.has(domid);
+  domain.dying = true;
+  hv.events.setDying(domid);
+  hv.grants.setDying(domid);
+  return makeZombie(hv, { domid, vcpus: [] }, () => {
+    hv.grants.removeDomain(domid);
+    hv.events.removeDomain(domid);
+    hv.natives.delete(domid);
+  });
+}
+
+function makeZombie(hv: Hypervisor, domain: Pick<Domain, 'domid' | 'vcpus'>, forget: () => void): boolean {
+  const zombie = new Zombie(hv, domain, forget);
+  hv.zombies.set(domain.domid, zombie);
+  hv.memory.work.limited(() => zombie.step());
+  return !hv.zombies.has(domain.domid);
 }

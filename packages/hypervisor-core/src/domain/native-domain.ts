@@ -1,6 +1,7 @@
 /** Settings of a domain whose kernel is TypeScript: domain 0, driver domains, test peers. */
 export interface NativeDomainSettings {
-  domid: number;
+  /** Default: the next one. */
+  domid?: number;
   name?: string;
   /** May act on other domains as domain 0 may. */
   privileged?: boolean;
@@ -14,11 +15,17 @@ export interface NativeDomainSettings {
 export class NativeDomain {
   private readonly frames = new Map<number, number>();
   private nextGfn = 1;
+  /** It is being taken apart, and only what others hold of it is left. */
+  dying = false;
 
-  constructor(readonly settings: NativeDomainSettings) {}
+  constructor(
+    readonly domid: number,
+    readonly settings: NativeDomainSettings,
+  ) {}
 
-  get domid(): number {
-    return this.settings.domid;
+  /** Frames that it has. */
+  get totPages(): number {
+    return this.frames.size;
   }
 
   /** Frame of a gfn, or undefined. */

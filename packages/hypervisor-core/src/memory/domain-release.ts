@@ -18,7 +18,7 @@ export class DomainRelease {
 
   constructor(
     private readonly memory: PvMemory,
-    private readonly domain: PvDomain,
+    private readonly domain: Pick<PvDomain, 'domid' | 'vcpus'>,
   ) {
     this.#pieces = this.#takeApart();
   }

@@ -1,0 +1,71 @@
+import { expect, it } from 'vitest';
+import { ConsoleBackend, Terminal } from './index.js';
+import { testGuest } from './test-guest.js';
+
+/** A terminal in a guest, and what a person at the other end sees. */
+function setUp() {
+  const guest = testGuest();
+  let screen = '';
+  const backend = new ConsoleBackend({
+    page: guest.page,
+    port: 5,
+    eventChannels: { send: () => guestEvents.handler(), onEvent: () => {} },
+    sink: {
+      onOutput: (bytes) => {
+        screen += new TextDecoder().decode(bytes);
+      },
+    },
+  });
+  const guestEvents = { handler: () => 0 };
+  const terminal = new Terminal(guest.page, 6, {
+    send: () => 0,
+    onEvent: (_, handler) => {
+      guestEvents.handler = () => {
+        handler?.();
+        return 0;
+      };
+    },
+  });
+  const type = (text: string) => {
+    backend.send(new TextEncoder().encode(text));
+    backend.service();
+  };
+  return { terminal, type, service: () => backend.service(), screen: () => screen };
+}
+
+it('reads lines, and shows what is typed', async () => {
+  const { terminal, type, screen, service } = setUp();
+  const first = terminal.readLine('> ');
+  type('echx\x7fo ä\r');
+  expect(await first).toBe('echo ä');
+  const second = terminal.readLine('> ');
+  type('never\x03');
+  expect(await second).toBe('');
+  service();
+  expect(screen()).toBe('> echx\b \bo ä\r\n> never^C\r\n');
+});
+
+it('keeps lines that are typed before they are asked for', async () => {
+  const { terminal, type } = setUp();
+  type('one\ntwo\n');
+  expect([await terminal.readLine(), await terminal.readLine()]).toEqual(['one', 'two']);
+});
+
+it('prints more than the ring holds', async () => {
+  const { terminal, screen, service } = setUp();
+  const text = 'x'.repeat(5000);
+  terminal.print(`${text}\n`);
+  let drained = false;
+  void terminal.drained().then(() => {
+    drained = true;
+  });
+  service();
+  await Promise.resolve();
+  expect(drained).toBe(false);
+  service();
+  service();
+  await Promise.resolve();
+  expect(drained).toBe(true);
+  service();
+  expect(screen()).toBe(`${text}\r\n`);
+});
