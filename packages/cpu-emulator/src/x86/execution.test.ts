@@ -128,6 +128,44 @@ describe('traps and software interrupts', () => {
   });
 });
 
+describe('flags that stand beside the result', () => {
+  const [CF, OF] = [1n, 0x800n];
+  const ALL_SIX = 0x8d5n;
+  /** The six flags behind some code, which begins with all set or all clear. */
+  const flagsAfter = (code: string, before: bigint): bigint => {
+    m.start(`${code} f4`);
+    m.cpu.regs.rflags = before | 2n;
+    m.cpu.regs.gpr[0] = 0x7fn;
+    m.cpu.regs.gpr[1] = 0x8000_0001n;
+    expect(m.cpu.run(100)).toBe(Exit.privileged);
+    return m.cpu.regs.rflags & ALL_SIX;
+  };
+  const befores = [
+    ['nothing', '90'],
+    ['an addition', '04 01'],
+    ['a subtraction', '2c 80'],
+    ['a logical operation', '84 c0'],
+    ['an increment', 'fe c0'],
+    ['a decrement', 'fe c8'],
+    ['a decrement behind an addition', '04 81 fe c8'],
+    ['a shift', 'd0 e0'],
+    ['another such operation', '04 01 f9 d1 c9 fe c0'],
+  ] as const;
+
+  it.each(befores)('are changed behind %s, and the others stay', (_, code) => {
+    for (const before of [0n, ALL_SIX]) {
+      const flags = flagsAfter(code, before);
+      const behind = (more: string): bigint => flagsAfter(`${code} ${more}`, before);
+      expect(behind('b9 01 00 00 80 d1 c9')).toBe((flags & ~OF) | CF); // ror ecx, 1: 0xc0000000
+      expect(behind('b9 02 00 00 80 d1 c1')).toBe(flags | CF | OF); // rol ecx, 1: 5
+      expect(behind('b9 04 00 00 00 d1 c1')).toBe(flags & ~(CF | OF));
+      expect(behind('f8')).toBe(flags & ~CF);
+      expect(behind('f9')).toBe(flags | CF);
+      expect(behind('f5')).toBe(flags ^ CF);
+    }
+  });
+});
+
 describe('RDRAND', () => {
   it('gives what the host has, in the operand size, with CF set and the other flags clear', () => {
     const random = 0xfedc_ba98_7654_3210n;

@@ -31,6 +31,9 @@ export type Size = 1 | 2 | 4 | 8;
 /** Condition codes 0–15 as in Jcc's opcode: o b e be s p l le and each one's negation. */
 export type ConditionCode = number;
 
+/** Those that stand in flagBits with kind result. */
+const BESIDE_RESULT = FLAG.cf | FLAG.of | FLAG.af;
+
 const at = (address: number): I32 => i32.const(address);
 export const signExtend = (size: number, v: I64): I64 =>
   size === 8 ? v : size === 4 ? i64.extend32_s(v) : size === 2 ? i64.extend16_s(v) : i64.extend8_s(v);
@@ -223,9 +226,35 @@ export class Flags {
 
   /** Changes the flags under `mask` to `bits` and keeps the others. */
   change(mask: number, bits: I32): void {
+    if ((mask & ~BESIDE_RESULT) !== 0) {
+      const kept = this.site.f.let(i32.and(this.gather(), i32.const(~mask)));
+      this.all(i32.or(kept, bits));
+    } else this.#changeBesideResult(mask, bits);
+  }
+
+  /** Flags that stand beside the result are changed without computing those that come from it. */
+  #changeBesideResult(mask: number, bits: I32): void {
     const { f } = this.site;
-    const kept = f.let(i32.and(this.gather(), i32.const(~mask)));
-    this.all(i32.or(kept, bits));
+    const kept = f.local('i32');
+    f.if(
+      i32.le_u(i32.load(at(STATE.flagKind)), i32.const(KIND.result)),
+      () => f.set(kept, i32.and(i32.load(at(STATE.flagBits)), i32.const(~mask))),
+      () => {
+        const { cf, of, af } = this.functions;
+        f.set(kept, i32.const(0));
+        for (const [flag, fn] of [
+          [FLAG.cf, cf],
+          [FLAG.of, of],
+          [FLAG.af, af],
+        ] as const) {
+          if ((mask & flag) !== 0) continue;
+          f.set(kept, i32.or(kept, i32.shl(callExpr<'i32'>(fn, []), i32.const(Math.log2(flag)))));
+        }
+        f.store(at(STATE.flagKind), 0, i32.const(KIND.result));
+      },
+    );
+    f.store(at(STATE.flagBits), 0, i32.or(kept, bits));
+    this.#last = undefined;
   }
 
   gather = (): I32 => callExpr<'i32'>(this.functions.gather, []);
