@@ -8,6 +8,7 @@ import { version } from './version.js';
 const EXAMPLES = `Examples:
   xenolith demo                                  look around in a small guest
   xenolith run vmlinuz --ramdisk initrd.gz --cmdline "console=hvc0"
+  xenolith run vmlinuz --ramdisk initrd.gz --vif type=passt,tcp=8080:80
   xenolith run kernel.elf --clock virtual --timeout 10 --trace=hypercall
   xenolith up web.cfg db.cfg                     several guests in one host
   xenolith list                                  what they do, from another shell
@@ -45,7 +46,8 @@ function addRunOptions(command: Command, memory: number): Command {
     )
     .option(
       '--vif <interface>',
-      'a network interface, as in xl.cfg: "mac=00:16:3e:00:00:01,bridge=xenbr0"; may be given again',
+      'a network interface, as in xl.cfg: "mac=00:16:3e:00:00:01,bridge=xenbr0", or to the outside: ' +
+        '"type=passt,tcp=8080:80", "type=stream,path=/run/x.sock", "type=websocket,url=ws://…"; may be given again',
       (text: string, before: string[] = []) => [...before, text],
     )
     .option('--allow-console-io', 'let the guest print with CONSOLEIO_write, as a debug build of Xen does');

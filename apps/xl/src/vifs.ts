@@ -1,17 +1,54 @@
-import type { Host, VifConfig, VifSpec } from '@xenolith/host';
+import { isAbsolute, join } from 'node:path';
+import type { Host, PortSpec, VifConfig, VifSpec } from '@xenolith/host';
 import { BadInputError } from '@xenolith/host-interface';
+import { connectWebSocketPort, type NetworkPort, NetworkPortError } from '@xenolith/netback';
+import { connectStreamPort, startPasst } from '@xenolith/netback/node';
 
 /** Opens what is behind a network interface. @param directory where relative paths begin @throws BadInputError */
 export async function openVif(
-  { backend, ...config }: VifSpec,
+  { backend, port, ...config }: VifSpec,
   host: Host,
-  _directory: string,
+  directory: string,
 ): Promise<VifConfig> {
+  if (port) {
+    try {
+      return { ...config, port: await openPort(port, config, host, directory) };
+    } catch (error) {
+      if (!(error instanceof NetworkPortError)) throw error;
+      throw new BadInputError(`The network interface cannot be had: ${error.message}.`);
+    }
+  }
   if (backend === undefined || ['0', 'Domain-0'].includes(backend)) return config;
   const domain = host.find(backend);
   if (!domain)
     throw new BadInputError(`The network interface cannot be had: there is no domain "${backend}".`);
   return { ...config, backendId: domain.domid };
+}
+
+async function openPort(
+  spec: PortSpec,
+  { mtu }: Pick<VifSpec, 'mtu'>,
+  host: Host,
+  directory: string,
+): Promise<NetworkPort> {
+  const options = { clock: host.dom0.clock, log: host.hypervisor.log };
+  switch (spec.type) {
+    case 'passt':
+      return startPasst({ ...options, ...spec, ...(mtu !== undefined && { mtu }) });
+    case 'stream': {
+      if (!('path' in spec)) return connectStreamPort(spec, options);
+      const { path } = spec;
+      return connectStreamPort({ path: isAbsolute(path) ? path : join(directory, path) }, options);
+    }
+    case 'websocket': {
+      const { WebSocket } = await import('ws');
+      return connectWebSocketPort(spec.url, {
+        ...options,
+        // A message is one frame.
+        open: (url) => new WebSocket(url, { maxPayload: 1 << 17, perMessageDeflate: false }),
+      });
+    }
+  }
 }
 
 /** For interfaces that no guest has got. */

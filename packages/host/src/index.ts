@@ -20,6 +20,7 @@ export { XenstoreService } from './xenstore-service.js';
 export {
   type DiskFormat,
   type DiskSpec,
+  type PortSpec,
   type Position,
   parseDiskSpec,
   parseVifSpec,

@@ -7,4 +7,10 @@ export { segment } from './frame/segment.js';
 export { type FrontInterface, type NetFrontendOptions, netFrontend } from './frontend/net-frontend.js';
 export { Capture, type CaptureOptions } from './ports/capture.js';
 export type { FrameReceiver, NetworkPort } from './ports/network-port.js';
+export { NetworkPortError, type OutsidePortOptions } from './ports/outside-port.js';
 export { Switch, type SwitchOptions, type SwitchPortOptions } from './ports/switch.js';
+export {
+  connectWebSocketPort,
+  type WebSocketLike,
+  type WebSocketPortOptions,
+} from './ports/websocket-port.js';

@@ -73,7 +73,7 @@ export class Vif implements GuestDevice {
         ...(ip !== undefined && { ip }),
         ...(rate && { rate: `${rate.bytes},${rate.intervalUs}` }),
         ...(mtu !== DEFAULT_MTU && { mtu }),
-        bridge: this.bridge,
+        ...(!this.config.port && { bridge: this.bridge }),
         handle: this.id,
         type: 'vif',
         // The switch has it at once; in a driver domain a script tells.

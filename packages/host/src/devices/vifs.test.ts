@@ -125,10 +125,11 @@ describe('network interfaces of guests', () => {
       connect() {},
       close: () => void closed++,
     };
-    const { made, pass } = await setUp([{ port }]);
+    const { made, pass, node, back } = await setUp([{ port }]);
     const { vifs, seen } = made[0]!;
     vifs.start(7);
     await pass();
+    expect(node(`${back(7)}/bridge`)).toBeUndefined();
     seen.get('0')!.send(toAll(1));
     await pass();
     vifs.stop(7);

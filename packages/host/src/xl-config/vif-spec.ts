@@ -1,5 +1,6 @@
 import { BadInputError } from '@xenolith/host-interface';
 import { checkedMac, type VifRate } from '../devices/vif.js';
+import { PORT_KEYS, type PortSpec, readPort } from './port-spec.js';
 import { suggest } from './suggest.js';
 
 /** A network interface as xl-network-configuration(5) describes it. What it does not say has the toolstack's default. */
@@ -13,6 +14,8 @@ export interface VifSpec {
   backend?: string;
   devid?: number;
   mtu?: number;
+  /** What it is plugged into, if that is no switch: for the toolstack to open. */
+  port?: PortSpec;
 }
 
 const KEYS = ['mac', 'bridge', 'rate', 'ip', 'vifname', 'backend', 'devid', 'mtu', 'type'];
@@ -27,48 +30,67 @@ const REFUSED = new Map([
 
 /**
  * Reads an interface of `vif = [ … ]` or `--vif`: `key=value` in any order; the empty string is an interface, too.
+ * Beside xl's types there are those of `PortSpec`.
  * @throws BadInputError saying what is wrong and how it should be
  */
 export function parseVifSpec(text: string): VifSpec {
   const fail = (problem: string): never => {
     throw new BadInputError(`The network interface "${text}" cannot be had: ${problem}.`);
   };
-  const values = new Map<string, string>();
+  const pairs: [key: string, value: string][] = [];
   for (const part of text.split(',').map((word) => word.trim())) {
     if (part === '') continue;
     const [, key, value] = /^([a-z_]+)=(.*)$/.exec(part) ?? fail(`"${part}" should read key=value`);
-    const refused = REFUSED.get(key!);
-    if (refused) fail(`"${key}": ${refused}`);
-    if (!KEYS.includes(key!)) {
-      const close = suggest(key!, KEYS);
-      fail(`there is no "${key}"${close ? `, did you mean "${close}"?` : ''}`);
-    }
-    values.set(key!, value!);
+    pairs.push([key!, value!]);
   }
-  return check(values, fail);
+  const type = pairs.findLast(([key]) => key === 'type')?.[1] ?? 'vif';
+  if (type === 'ioemu') fail('the type ioemu, an emulated card, is for HVM guests');
+  if (type !== 'vif' && !PORT_KEYS.has(type))
+    fail(`the type is vif, ${[...PORT_KEYS.keys()].join(', ')}, not "${type}"`);
+  checkKeys(pairs, type, fail);
+  return read(pairs, type, fail);
 }
 
-function check(values: Map<string, string>, fail: (problem: string) => never): VifSpec {
-  const type = values.get('type') ?? 'vif';
-  if (type !== 'vif') fail(`the type is vif, not "${type}": emulated cards, sockets and passt are not there`);
+type Pairs = readonly (readonly [key: string, value: string])[];
+
+function checkKeys(pairs: Pairs, type: string, fail: (problem: string) => never): void {
+  const known = [...KEYS, ...(PORT_KEYS.get(type) ?? [])];
+  for (const [key] of pairs) {
+    const refused = REFUSED.get(key);
+    if (refused) fail(`"${key}": ${refused}`);
+    const [owner] = [...PORT_KEYS].find(([, keys]) => keys.includes(key)) ?? [];
+    if (owner && owner !== type) fail(`"${key}" belongs to type=${owner}`);
+    if (!known.includes(key)) {
+      const close = suggest(key, known);
+      fail(`there is no "${key}"${close ? `, did you mean "${close}"?` : ''}`);
+    }
+    if (type !== 'vif' && ['bridge', 'backend'].includes(key))
+      fail(`with type=${type} it is on no ${key === 'bridge' ? 'bridge' : 'other domain'}`);
+  }
+}
+
+function read(pairs: Pairs, type: string, fail: (problem: string) => never): VifSpec {
+  const texts = (key: string) => pairs.filter(([name]) => name === key).map(([, value]) => value);
+  const text = (key: string): string | undefined => texts(key).at(-1);
   const number = (key: string, min: number, max: number): number | undefined => {
-    const text = values.get(key);
-    if (text === undefined) return undefined;
-    const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+    const written = text(key);
+    if (written === undefined) return undefined;
+    const value = /^\d{1,10}$/.test(written) ? Number(written) : Number.NaN;
     return value >= min && value <= max
       ? value
-      : fail(`${key} is a number from ${min} to ${max}, not "${text}"`);
+      : fail(`${key} is a number from ${min} to ${max}, not "${written}"`);
   };
-  const [mac, rate] = [values.get('mac'), values.get('rate')];
+  const [mac, rate] = [text('mac'), text('rate')];
   const spec = {
     mac: mac === undefined ? undefined : macOf(mac, fail),
-    bridge: values.get('bridge'),
+    bridge: text('bridge'),
     rate: rate === undefined ? undefined : rateOf(rate, fail),
-    ip: values.get('ip'),
-    vifname: values.get('vifname'),
-    backend: values.get('backend'),
+    ip: text('ip'),
+    vifname: text('vifname'),
+    backend: text('backend'),
     devid: number('devid', 0, 0xffff),
     mtu: number('mtu', 68, 0xffff),
+    port: type === 'vif' ? undefined : readPort(type, { text, texts, number, fail }),
   };
   return Object.fromEntries(Object.entries(spec).filter(([, value]) => value !== undefined));
 }

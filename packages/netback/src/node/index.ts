@@ -1,6 +1,2 @@
-export {
-  connectStreamPort,
-  type StreamAddress,
-  type StreamPortOptions,
-  streamPort,
-} from './stream-port.js';
+export { type PasstOptions, type PortForward, startPasst } from './passt.js';
+export { connectStreamPort, type StreamAddress, streamPort } from './stream-port.js';

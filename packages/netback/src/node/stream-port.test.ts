@@ -2,24 +2,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Clock } from '@xenolith/guest-api';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isIntact, writeBlank } from '../frame/checksum.js';
 import { findHeaders } from '../frame/headers.js';
 import { packet } from '../frame/testing.js';
+import { listenTo, outsideClock, until } from '../ports/testing.js';
 import { encodeStreamFrame, StreamFrames } from './stream-framing.js';
 import { connectStreamPort, type StreamAddress } from './stream-port.js';
 
-const clock: Clock = {
-  now: () => 0,
-  after: () => () => {},
-  completion: (work, _latency, done) => void Promise.allSettled([work]).then(([outcome]) => done(outcome)),
-};
-const until = async (condition: () => boolean) => {
-  for (let i = 0; i < 500 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 10));
-  expect(condition()).toBe(true);
-};
+const clock = outsideClock;
 
 describe('the framing', () => {
   it('is a length of four bytes, big-endian', () => {
@@ -77,8 +69,7 @@ describe('a port on a socket', () => {
     const reader = new StreamFrames();
     const outside: Uint8Array[] = [];
     sockets[0]!.on('data', (chunk) => outside.push(...reader.push(chunk)));
-    const got: Uint8Array[] = [];
-    port.connect(({ data }) => got.push(data));
+    const got = listenTo(port);
 
     // What was left undone is done before it leaves.
     const blank = packet();
@@ -105,8 +96,9 @@ describe('a port on a socket', () => {
     const port = await connectStreamPort(address, { clock, log: { log: (_l, _p, text) => log.push(text) } });
     await until(() => sockets.length === 1);
     sockets[0]!.write(Uint8Array.of(0xff, 0, 0, 0));
-    await until(() => log.length === 1);
-    expect(log[0]).toContain('announced');
+    await until(() => log.length === 2);
+    expect(log[0]).toMatch(/^127\.0\.0\.1:\d+: a frame of 4278190080 bytes was announced\.$/);
+    expect(log[1]).toContain('has ended');
     // Nobody is there any more, and that does no harm.
     port.send({ data: packet() });
   });
@@ -128,6 +120,8 @@ describe('a port on a socket', () => {
   });
 
   it('cannot be had where nobody listens', async () => {
-    await expect(connectStreamPort({ path: '/nobody/listens' }, { clock })).rejects.toThrow('ENOENT');
+    await expect(connectStreamPort({ path: '/nobody/listens' }, { clock })).rejects.toThrow(
+      '/nobody/listens cannot be reached: connect ENOENT',
+    );
   });
 });

@@ -1,80 +1,57 @@
 import { connect, type Socket } from 'node:net';
-import type { Clock } from '@xenolith/guest-api';
-import { type Logger, silentLogger } from '@xenolith/host-interface';
-import { completed } from '../frame/checksum.js';
-import type { Frame } from '../frame/frame.js';
-import { segment } from '../frame/segment.js';
-import type { FrameReceiver, NetworkPort } from '../ports/network-port.js';
+import type { NetworkPort } from '../ports/network-port.js';
+import { NetworkPortError, OutsidePort, type OutsidePortOptions } from '../ports/outside-port.js';
 import { encodeStreamFrame, StreamFrames, StreamFramingError } from './stream-framing.js';
-
-export interface StreamPortOptions {
-  /** By it frames from outside enter the guest's time. */
-  clock: Clock;
-  log?: Logger;
-  /** Bytes that may wait for the socket; frames beyond that are dropped. Default 4 MiB. */
-  maxWaitingBytes?: number;
-}
 
 /** A Unix socket's path, or a TCP address. */
 export type StreamAddress = { path: string } | { host: string; port: number };
 
 /**
- * Connects a port to a program that speaks the framing of QEMU's `-netdev stream`: passt, another QEMU, a switch.
- * @throws Error of the socket's when nobody listens there
+ * Connects a port to a program that speaks the framing of QEMU's `-netdev stream`: passt, gvproxy, socket_vmnet, QEMU itself.
+ * @throws NetworkPortError when nobody listens there
  */
-export function connectStreamPort(address: StreamAddress, options: StreamPortOptions): Promise<NetworkPort> {
+export function connectStreamPort(address: StreamAddress, options: OutsidePortOptions): Promise<NetworkPort> {
   return new Promise((resolve, reject) => {
+    const name = 'path' in address ? address.path : `${address.host}:${address.port}`;
     const socket = connect(address);
-    socket.once('error', reject);
+    const failed = (error: Error) =>
+      reject(new NetworkPortError(`${name} cannot be reached: ${error.message}`));
+    socket.once('error', failed);
     socket.once('connect', () => {
-      socket.off('error', reject);
-      resolve(streamPort(socket, options));
+      socket.off('error', failed);
+      if ('host' in address) socket.setNoDelay();
+      resolve(streamPort(socket, options, name));
     });
   });
 }
 
-/** A port on a socket that is connected already. It belongs to the port then. */
-export function streamPort(
-  socket: Socket,
-  { clock, log = silentLogger, maxWaitingBytes = 4 << 20 }: StreamPortOptions,
-): NetworkPort {
+/** A port on a socket that is connected already. It belongs to the port then. @param name for messages */
+export function streamPort(socket: Socket, options: OutsidePortOptions, name = 'The network'): NetworkPort {
   const frames = new StreamFrames();
-  let receiver: FrameReceiver | undefined;
-  const say = (problem: string) => log.log('warn', 'netback', `The network's socket: ${problem}.`);
-  socket.on('error', (error) => say(error.message));
-  socket.on('close', () => {
-    receiver = undefined;
-  });
+  const port = new OutsidePort(
+    name,
+    {
+      get isOpen() {
+        return socket.writable;
+      },
+      get waitingBytes() {
+        return socket.writableLength;
+      },
+      write: (data) => void socket.write(encodeStreamFrame(data)),
+      close: () => void socket.destroy(),
+    },
+    options,
+  );
+  socket.on('error', (error) => port.complain(error.message));
+  socket.on('close', () => port.ended());
   socket.on('data', (chunk) => {
     try {
-      const arrived = frames.push(chunk);
-      if (arrived.length === 0) return;
-      clock.completion(Promise.resolve(arrived), 0, () => {
-        for (const data of arrived) receiver?.({ data });
-      });
+      port.arrived(frames.push(chunk));
     } catch (error) {
       if (!(error instanceof StreamFramingError)) throw error;
-      say(error.message);
+      port.complain(error.message);
       socket.destroy();
     }
   });
-  return {
-    send(frame) {
-      for (const { data } of whole(frame)) {
-        if (socket.writable && socket.writableLength <= maxWaitingBytes)
-          socket.write(encodeStreamFrame(data));
-      }
-    },
-    connect(to) {
-      if (!socket.destroyed) receiver = to;
-    },
-    close() {
-      receiver = undefined;
-      socket.destroy();
-    },
-  };
+  return port;
 }
-
-/** The other side can do nothing for us. */
-const whole = (frame: Frame): Frame[] =>
-  frame.segmentation ? segment(frame, 'validated') : [completed(frame)];
