@@ -4,3 +4,4 @@ export { HttpDevice, type HttpDeviceOptions } from './devices/http-device.js';
 export { MemoryDevice } from './devices/memory-device.js';
 export { OverlayDevice } from './devices/overlay.js';
 export { blockFrontend, type FrontDisk } from './frontend/block-frontend.js';
+export { firstDisk } from './frontend/first-disk.js';

@@ -41,14 +41,22 @@ it('reads lines, and shows what is typed', async () => {
   const second = terminal.readLine('> ');
   type('never\x03');
   expect(await second).toBe('');
+  const third = terminal.readLine('> ');
+  type('\x04');
+  expect(await third).toBeUndefined();
   service();
-  expect(screen()).toBe('> echx\b \bo ä\r\n> never^C\r\n');
+  expect(screen()).toBe('> echx\b \bo ä\r\n> never^C\r\n> \r\n');
 });
 
 it('keeps lines that are typed before they are asked for', async () => {
-  const { terminal, type } = setUp();
-  type('one\ntwo\n');
-  expect([await terminal.readLine(), await terminal.readLine()]).toEqual(['one', 'two']);
+  const { terminal, type, screen, service } = setUp();
+  type('one\ntwo\nthr');
+  expect([await terminal.readLine('1 '), await terminal.readLine('2 ')]).toEqual(['one', 'two']);
+  const third = terminal.readLine('3 ');
+  type('ee\n');
+  expect(await third).toBe('three');
+  service();
+  expect(screen()).toBe('1 one\r\n2 two\r\n3 three\r\n');
 });
 
 it('prints more than the ring holds', async () => {

@@ -3,6 +3,7 @@ import type { RingMemory } from '@xenolith/shared-ring';
 import { ConsoleFrontend } from './console-frontend.js';
 
 const CTRL_C = 3;
+const CTRL_D = 4;
 const BACKSPACE = [8, 127];
 const ENTER = [10, 13];
 /** As in a terminal of Linux (canonical mode). */
@@ -12,9 +13,11 @@ const MAX_LINE = 4095;
 export class Terminal {
   private readonly frontend: ConsoleFrontend;
   private unsent = new Uint8Array(0);
+  /** What was taken from the ring, and how much of it was looked at. */
+  private input: Uint8Array = new Uint8Array(0);
+  private at = 0;
   private typed: number[] = [];
-  private readonly lines: string[] = [];
-  private reader: ((line: string) => void) | undefined;
+  private reader: ((line: string | undefined) => void) | undefined;
   private onDrained: (() => void) | undefined;
 
   /** @param port the guest's console port */
@@ -28,8 +31,11 @@ export class Terminal {
     this.put(new TextEncoder().encode(text.replaceAll('\n', '\r\n')));
   }
 
-  /** Prints `prompt` and waits for a line; Ctrl-C gives an empty one. One reader at a time. */
-  readLine(prompt = ''): Promise<string> {
+  /**
+   * Prints `prompt` and waits for a line. One reader at a time.
+   * @returns the line, empty after Ctrl-C; undefined after Ctrl-D at its beginning
+   */
+  readLine(prompt = ''): Promise<string | undefined> {
     this.print(prompt);
     return new Promise((resolve) => {
       this.reader = resolve;
@@ -53,31 +59,43 @@ export class Terminal {
     this.flush();
   }
 
+  /** Takes what was typed as somebody wants to read it, so that its echo stands behind the prompt. */
   private service(): void {
     this.flush();
-    while (this.reader && this.lines.length === 0) {
-      const input = this.frontend.read();
-      if (input.length === 0) return;
-      for (const byte of input) this.type(byte);
+    while (this.reader) {
+      if (this.at >= this.input.length) {
+        this.input = this.frontend.read();
+        this.at = 0;
+      }
+      const byte = this.input[this.at++];
+      if (byte === undefined) break;
+      this.type(byte);
     }
-    const { reader } = this;
-    if (!reader) return;
-    this.reader = undefined;
-    reader(this.lines.shift()!);
   }
 
   private type(byte: number): void {
-    if (ENTER.includes(byte) || byte === CTRL_C) {
-      const line = byte === CTRL_C ? [] : this.typed;
-      this.typed = [];
-      this.lines.push(new TextDecoder().decode(Uint8Array.from(line)));
-      this.print(byte === CTRL_C ? '^C\n' : '\n');
+    if (ENTER.includes(byte)) {
+      this.print('\n');
+      this.answer(new TextDecoder().decode(Uint8Array.from(this.typed)));
+    } else if (byte === CTRL_C) {
+      this.print('^C\n');
+      this.answer('');
+    } else if (byte === CTRL_D && this.typed.length === 0) {
+      this.print('\n');
+      this.answer(undefined);
     } else if (BACKSPACE.includes(byte)) {
       if (this.typed.pop() !== undefined) this.print('\b \b');
     } else if (byte >= 32 && this.typed.length < MAX_LINE) {
       this.typed.push(byte);
       this.put(Uint8Array.of(byte));
     }
+  }
+
+  private answer(line: string | undefined): void {
+    const { reader } = this;
+    this.typed = [];
+    this.reader = undefined;
+    reader?.(line);
   }
 
   private flush(): void {

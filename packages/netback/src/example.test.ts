@@ -43,7 +43,7 @@ it('the example of the README', async () => {
   await fabric.advance(1_000_000);
   const [first, second] = interfaces.sort((a, b) => a.mac.localeCompare(b.mac));
   const got: Uint8Array[] = [];
-  second!.onFrame(({ data }) => got.push(data));
+  second!.connect(({ data }) => got.push(data));
   const data = new Uint8Array(60).fill(0xff, 0, 6);
   expect(first!.send({ data })).toBe(true);
   await fabric.advance(1_000_000);

@@ -32,7 +32,7 @@ async function setUp(...guests: VifConfig[][]) {
       guest,
       netFrontend(guest, (id, network) => {
         seen.set(id, network);
-        network?.onFrame(({ data }) => got.push(data));
+        network?.connect(({ data }) => got.push(data));
       }),
     );
     const vifs = new GuestVifs(host, configs);

@@ -12,11 +12,12 @@ import { RX_SLOT_SIZE, TX_SLOT_SIZE } from '../codec/index.js';
 import { completed } from '../frame/checksum.js';
 import type { Frame } from '../frame/frame.js';
 import { segment } from '../frame/segment.js';
+import type { NetworkPort } from '../ports/network-port.js';
 import { Receiver } from './receiver.js';
 import { Sender } from './sender.js';
 
-/** A network interface as a guest in TypeScript uses it. */
-export interface FrontInterface {
+/** A network interface as a guest in TypeScript uses it: its end of the cable. */
+export interface FrontInterface extends NetworkPort {
   /** Its address, as the toolstack wrote it: `00:16:3e:…`. */
   readonly mac: string;
   /**
@@ -24,8 +25,6 @@ export interface FrontInterface {
    * @returns false if there is no room, and the frame (or a part of it, if it had to be cut) was dropped
    */
   send(frame: Frame): boolean;
-  /** Has `receiver` called for each frame that arrives. */
-  onFrame(receiver: ((frame: Frame) => void) | undefined): void;
 }
 
 export interface NetFrontendOptions {
@@ -103,7 +102,7 @@ class NetFrontendDevice implements FrontendDevice {
         const frames = whole ? [frame] : segment(can.checksum6 ? frame : completed(frame), 'validated');
         return frames.map((part) => this.sender?.send(part) ?? false).every(Boolean);
       },
-      onFrame: (receiver) => this.receiver?.onFrame(receiver),
+      connect: (receiver) => this.receiver?.connect(receiver),
     });
   }
 

@@ -42,7 +42,7 @@ export class Receiver {
     ring.push();
   }
 
-  onFrame(receiver: FrameReceiver | undefined): void {
+  connect(receiver: FrameReceiver | undefined): void {
     this.receiver = receiver;
   }
 

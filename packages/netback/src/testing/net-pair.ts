@@ -49,7 +49,7 @@ export function netPair(
           for (const length of [60, 1514, 9000]) {
             const frame = someFrame(length);
             const back = await new Promise<Frame>((resolve) => {
-              network.onFrame(resolve);
+              network.connect(resolve);
               if (!network.send(frame)) throw new Error(`interface ${id} takes no frame`);
             });
             if (!back.data.every((byte, i) => byte === frame.data[i]) || back.data.length !== length)
