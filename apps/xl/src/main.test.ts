@@ -15,7 +15,10 @@ beforeEach(() => {
     return true;
   });
 });
-afterEach(() => vi.restoreAllMocks());
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+});
 
 describe('the command line', () => {
   it('explains itself', async () => {
@@ -90,6 +93,15 @@ describe('the command line', () => {
     [['run', '/'], 'it is a directory'],
     [['run', '/dev/zero'], 'it is no file'],
     [['run', process.execPath, '--ramdisk', '/no'], 'Cannot read the ramdisk /no'],
+    [
+      ['demo', '--vif', 'type=stream,path=/no/such'],
+      'cannot be had: /no/such cannot be reached: connect ENOENT',
+    ],
+    [
+      ['demo', '--vif', 'type=passt,mtu=68,ip=1.2.3.400/8,gateway=1.2.3.4'],
+      'passt does not start: Invalid address',
+    ],
+    [['demo', '--clock', 'virtual', '--vif', 'type=passt'], 'nobody outside answers in time'],
     [['inspect', new URL(import.meta.url).pathname], 'kernel'],
     [['disasm'], 'Give a file, or bytes with --hex.'],
     [['disasm', '--hex', 'xyz'], 'bytes in hexadecimal'],
@@ -99,6 +111,12 @@ describe('the command line', () => {
     expect(err).toMatch(/^xenolith: [^\n]+\n$/);
     expect(err).toContain(message);
     expect(out).toBe('');
+  });
+
+  it('tells what to install where passt is missing', async () => {
+    vi.stubEnv('PATH', '/nowhere');
+    expect(await main(['demo', '--vif', 'type=passt'])).toBe(2);
+    expect(err).toContain('passt is not installed (Debian: apt install passt)');
   });
 
   it('shows its commands when it is given none', async () => {

@@ -77,6 +77,7 @@ export function addUpCommands(program: Command, onStatus: (status: number) => vo
   }
 
   addBlockCommands(program, onStatus);
+  addNetworkCommands(program, onStatus);
 
   const memSet = program
     .command('mem-set')
@@ -141,5 +142,34 @@ function addBlockCommands(program: Command, onStatus: (status: number) => void):
     .action(async (domain: string, vdev: string, options) => {
       const { mediumCommand } = await import('./commands/block.js');
       onStatus(await mediumCommand(domain, vdev, '', options));
+    });
+}
+
+/** Commands about the network interfaces of a guest in a running host. */
+function addNetworkCommands(program: Command, onStatus: (status: number) => void): void {
+  const network = (name: string, summary: string): Command =>
+    addHostChoice(program.command(name).summary(summary));
+
+  network('network-list', 'list the network interfaces of guests')
+    .argument('<domains...>', 'their names or numbers')
+    .option('--json', 'as JSON')
+    .action(async (domains: string[], options) => {
+      const { networkListCommand } = await import('./commands/network.js');
+      onStatus(await networkListCommand(domains, options));
+    });
+  network('network-attach', 'plug a network interface into a running guest')
+    .argument('<domain>', 'its name or number')
+    .argument('[interface...]', 'as in xl.cfg, also in several words: bridge=xenbr0 mac=00:16:3e:00:00:02')
+    .action(async (domain: string, words: string[], options) => {
+      const { networkAttachCommand } = await import('./commands/network.js');
+      onStatus(await networkAttachCommand(domain, words, options));
+    });
+  network('network-detach', 'unplug a network interface of a running guest')
+    .argument('<domain>', 'its name or number')
+    .argument('<interface>', 'its number in the guest, or its MAC address')
+    .option('-f, --force', 'even if the guest does not let go of it')
+    .action(async (domain: string, vif: string, options) => {
+      const { networkDetachCommand } = await import('./commands/network.js');
+      onStatus(await networkDetachCommand(domain, vif, options));
     });
 }

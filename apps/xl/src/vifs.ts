@@ -31,6 +31,10 @@ async function openPort(
   host: Host,
   directory: string,
 ): Promise<NetworkPort> {
+  if (host.hypervisor.clock.mode === 'virtual')
+    throw new NetworkPortError(
+      'with --clock virtual idle time is skipped, so that nobody outside answers in time: take real or paced',
+    );
   const options = { clock: host.dom0.clock, log: host.hypervisor.log };
   switch (spec.type) {
     case 'passt':

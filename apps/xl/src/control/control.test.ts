@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { demoKernel } from '@xenolith/guest-kernels';
@@ -13,6 +13,7 @@ import type { DiskInfo } from './disk-info.js';
 import { type ControlRequest, MAX_LINE } from './protocol.js';
 import { ControlServer } from './server.js';
 import { knownHosts, socketDirectory, socketOf } from './sockets.js';
+import type { VifInfo } from './vif-info.js';
 
 let directory: string;
 let host: Host;
@@ -125,6 +126,46 @@ describe('a host on its control socket', () => {
     ]) {
       await expect(block({ do: 'block-attach', disk, directory })).rejects.toThrow(problem);
     }
+    client.close();
+    server.close();
+  });
+
+  it('lists, attaches and detaches network interfaces', async () => {
+    const server = await open();
+    await create('web');
+    const client = await ControlClient.connect({});
+    const network = (request: object) => client.request({ domain: 'web', ...request } as ControlRequest);
+    const list = async () => (await network({ do: 'network-list' })) as VifInfo[];
+    const [mac, other] = ['00:16:3e:00:00:01', '00:16:3e:00:00:02'];
+    await network({ do: 'network-attach', vif: `mac=${mac},bridge=lan`, directory });
+    const socket = createServer();
+    await new Promise<void>((resolve) => socket.listen(join(directory, 'net.sock'), resolve));
+    const unplugged = new Promise((resolve) =>
+      socket.once('connection', (cable) => cable.resume().once('close', resolve)),
+    );
+    await network({ do: 'network-attach', vif: `mac=${other},type=stream,path=net.sock`, directory });
+    const nothing = { eventChannel: -1, txRingRef: -1, rxRingRef: -1 };
+    const backend = '/local/domain/0/backend/vif/1';
+    expect(await list()).toEqual([
+      { id: 0, backendId: 0, mac, state: 1, ...nothing, backend: `${backend}/0` },
+      { id: 1, backendId: 0, mac: other, state: 1, ...nothing, backend: `${backend}/1` },
+    ]);
+    await network({ do: 'network-detach', vif: other, force: true });
+    await unplugged;
+    await network({ do: 'network-detach', vif: '0', force: true });
+    expect(await list()).toEqual([]);
+    for (const [vif, problem] of [
+      ['bridg=lan', 'did you mean "bridge"?'],
+      ['backend=router', 'no domain "router"'],
+      ['type=stream,path=none.sock', 'none.sock cannot be reached: connect ENOENT'],
+      ['type=websocket,url=ws://127.0.0.1:1', 'ws://127.0.0.1:1 cannot be reached: connect ECONNREFUSED'],
+    ]) {
+      await expect(network({ do: 'network-attach', vif, directory })).rejects.toThrow(problem);
+    }
+    await expect(network({ do: 'network-detach', vif: '7', force: false })).rejects.toThrow(
+      'The guest has no network interface 7.',
+    );
+    socket.close();
     client.close();
     server.close();
   });

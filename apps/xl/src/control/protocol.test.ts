@@ -16,6 +16,9 @@ describe('requests', () => {
     { do: 'block-detach', domain: 'web', vdev: 'xvdb', force: false },
     { do: 'block-resize', domain: 'web', vdev: 'xvdb' },
     { do: 'cd-insert', domain: 'web', vdev: 'hdc', target: '', directory: '/' },
+    { do: 'network-list', domain: 'web' },
+    { do: 'network-attach', domain: 'web', vif: 'bridge=xenbr0', directory: '/' },
+    { do: 'network-detach', domain: 'web', vif: '0', force: true },
     { do: 'input', data: 'AA==' },
   ])('are read: %j', (request) => {
     expect(parseRequest(JSON.stringify({ ...request, more: 1 }))).toEqual(request);

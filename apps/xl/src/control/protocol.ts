@@ -28,6 +28,16 @@ export type ControlRequest =
       readonly target: string;
       readonly directory: string;
     }
+  | { readonly do: 'network-list'; readonly domain: string }
+  /** An interface as xl-network-configuration(5) writes it; a relative path in it begins at `directory`. */
+  | {
+      readonly do: 'network-attach';
+      readonly domain: string;
+      readonly vif: string;
+      readonly directory: string;
+    }
+  /** `vif`: its number or its address. */
+  | { readonly do: 'network-detach'; readonly domain: string; readonly vif: string; readonly force: boolean }
   /** A configuration file's text; relative paths in it begin at `directory`. */
   | {
       readonly do: 'create';
@@ -91,6 +101,12 @@ export function parseRequest(line: string): ControlRequest {
         ...{ domain: text('domain'), vdev: text('vdev') },
         ...{ target: text('target'), directory: text('directory') },
       };
+    case 'network-list':
+      return { do: 'network-list', domain: text('domain') };
+    case 'network-attach':
+      return { do: 'network-attach', domain: text('domain'), vif: text('vif'), directory: text('directory') };
+    case 'network-detach':
+      return { do: 'network-detach', domain: text('domain'), vif: text('vif'), force: fields.force === true };
     case 'create':
       return {
         do: 'create',

@@ -1,14 +1,16 @@
 import { unlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { parseDiskSpec } from '@xenolith/host';
+import { parseDiskSpec, parseVifSpec } from '@xenolith/host';
 import { BadInputError } from '@xenolith/host-interface';
 import { closeDisks, openDisk, openMedium } from '../disks.js';
 import type { GuestFiles } from '../up/guest-file.js';
 import type { Guests } from '../up/guests.js';
+import { closeVifs, openVif } from '../vifs.js';
 import { diskInfos } from './disk-info.js';
 import { readLines, writeLine } from './lines.js';
 import { type ControlRequest, MAX_LINE, parseRequest } from './protocol.js';
 import { checkPath, listenOn, socketOf } from './sockets.js';
+import { vifInfos } from './vif-info.js';
 
 const MAX_CONNECTIONS = 64;
 /** Hosts without a name are called host1, host2 and so on. */
@@ -173,6 +175,22 @@ class Session {
         disks.changeMedium(vdev, medium, target);
         return {};
       }
+      case 'network-list':
+        return vifInfos(guests.domain(request.domain), guests.host);
+      case 'network-attach': {
+        const { vifs } = guests.domain(request.domain);
+        const vif = await openVif(parseVifSpec(request.vif), guests.host, request.directory);
+        try {
+          vifs.attach(vif);
+        } catch (error) {
+          closeVifs([vif]);
+          throw error;
+        }
+        return {};
+      }
+      case 'network-detach':
+        await guests.domain(request.domain).vifs.detach(request.vif, { force: request.force });
+        return {};
       case 'console':
         return this.openConsole(request.domain);
       case 'input':

@@ -1,5 +1,7 @@
 import type { DomainInfo, DomainResult } from '@xenolith/host';
 import { describe, expect, it } from 'vitest';
+import { networkListText } from '../commands/network.js';
+import type { VifInfo } from '../control/vif-info.js';
 import { ExitStatus, statusOf, worstOf } from '../exit-status.js';
 import { listText } from '../list-text.js';
 import { RecentOutput } from './guest-console.js';
@@ -32,6 +34,22 @@ it('the list is that of xl', () => {
       'db                                           2   512     2     -bp---       0.0',
       'web                                          3   512     2     ---sc-      12.3',
       '(null)                                       4     0     2     ---s-d      12.3',
+    ].join('\n'),
+  );
+});
+
+it('the list of network interfaces is that of xl', () => {
+  const backend = '/local/domain/0/backend/vif/1/0';
+  const vif: VifInfo = {
+    ...{ id: 0, backendId: 0, mac: '00:16:3e:00:00:01', state: 4, eventChannel: 12 },
+    ...{ txRingRef: 8, rxRingRef: 768, backend },
+  };
+  const later = { ...vif, id: 10, state: 1, eventChannel: -1, txRingRef: -1, rxRingRef: -1 };
+  expect(networkListText([vif, later])).toBe(
+    [
+      'Idx BE Mac Addr.         handle state evt-ch   tx-/rx-ring-ref BE-path',
+      '0   0  00:16:3e:00:00:01     0     4     12     8/768         /local/domain/0/backend/vif/1/0',
+      '10  0  00:16:3e:00:00:01    10     1     -1    -1/-1          /local/domain/0/backend/vif/1/0',
     ].join('\n'),
   );
 });
