@@ -64,6 +64,9 @@ describe('memory', () => {
     expect([device.read(2 ** 39, 1024), device.allocated]).toEqual([noise(1024), 65536]);
     device.discard(2 ** 39, 65536);
     expect(device.allocated).toBe(0);
+    device.write(2 ** 39, noise(1024));
+    device.discard(512, 2 ** 40 - 512);
+    expect(device.allocated).toBe(0);
   });
 });
 
@@ -73,6 +76,16 @@ describe('an overlay', () => {
     const base = MemoryDevice.of(contents);
     await behavesAsBytes(() => new OverlayDevice(base), contents);
     expect(base.read(0, SIZE)).toEqual(contents);
+  });
+
+  it('of a huge disk is discarded in no time and no memory, once the upper device can', async () => {
+    const base = new MemoryDevice(2 ** 46);
+    const overlay = new OverlayDevice(base);
+    base.write(2 ** 45, noise(8192));
+    await overlay.discard!(512, 2 ** 46 - 512);
+    expect((await overlay.read(2 ** 45, 8192)).every((byte) => byte === 0)).toBe(true);
+    const cannot: BlockDevice = Object.assign(new MemoryDevice(512), { discard: undefined });
+    expect(new OverlayDevice(new MemoryDevice(512), cannot).discard).toBeUndefined();
   });
 
   it('commits what changed', async () => {

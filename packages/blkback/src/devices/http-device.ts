@@ -1,4 +1,5 @@
 import { type BlockDevice, BlockDeviceError } from './block-device.js';
+import { Recent } from './recent.js';
 
 export interface HttpDeviceOptions {
   /** Bytes that one request fetches. Default 64 KiB. */
@@ -16,9 +17,8 @@ export interface HttpDeviceOptions {
 export class HttpDevice implements BlockDevice {
   readonly readonly = true;
   private readonly blockSize: number;
-  private readonly cachedBlocks: number;
   private readonly fetch: typeof fetch;
-  private readonly cache = new Map<number, Promise<Uint8Array>>();
+  private readonly cache: Recent<number, Uint8Array>;
 
   private constructor(
     private readonly url: string,
@@ -28,7 +28,7 @@ export class HttpDevice implements BlockDevice {
     options: HttpDeviceOptions,
   ) {
     this.blockSize = options.blockSize ?? 65536;
-    this.cachedBlocks = options.cachedBlocks ?? 1024;
+    this.cache = new Recent(options.cachedBlocks ?? 1024);
     this.fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
   }
 
@@ -53,7 +53,9 @@ export class HttpDevice implements BlockDevice {
     const { blockSize } = this;
     const first = Math.floor(offset / blockSize);
     const blocks: Promise<Uint8Array>[] = [];
-    for (let block = first; block * blockSize < offset + length; block++) blocks.push(this.block(block));
+    for (let block = first; block * blockSize < offset + length; block++) {
+      blocks.push(this.cache.get(block, () => this.load(block)));
+    }
     for (const [i, bytes] of (await Promise.all(blocks)).entries()) {
       const start = (first + i) * blockSize;
       const from = Math.max(0, offset - start);
@@ -68,20 +70,6 @@ export class HttpDevice implements BlockDevice {
   }
 
   flush(): void {}
-
-  private block(block: number): Promise<Uint8Array> {
-    const known = this.cache.get(block);
-    if (known) this.cache.delete(block);
-    const bytes = known ?? this.load(block);
-    this.cache.set(block, bytes);
-    // An error is not remembered: the next read tries again.
-    if (!known) bytes.catch(() => this.cache.delete(block));
-    for (const oldest of this.cache.keys()) {
-      if (this.cache.size <= this.cachedBlocks) break;
-      this.cache.delete(oldest);
-    }
-    return bytes;
-  }
 
   private async load(block: number): Promise<Uint8Array> {
     const start = block * this.blockSize;

@@ -49,16 +49,30 @@ export class MemoryDevice implements BlockDevice {
   flush(): void {}
 
   discard(offset: number, length: number): void {
-    for (const { chunk, from, piece } of pieces(offset, length)) {
-      if (piece === CHUNK) this.chunks.delete(chunk);
-      else this.chunks.get(chunk)?.fill(0, from, from + piece);
+    const first = Math.ceil(offset / CHUNK);
+    const end = Math.floor((offset + length) / CHUNK);
+    if (first > end) {
+      this.clear(offset, length);
+      return;
     }
+    this.clear(offset, first * CHUNK - offset);
+    this.clear(end * CHUNK, offset + length - end * CHUNK);
+    // A disk may have many more chunks than were written.
+    if (end - first > this.chunks.size) {
+      for (const chunk of this.chunks.keys()) if (chunk >= first && chunk < end) this.chunks.delete(chunk);
+    } else for (let chunk = first; chunk < end; chunk++) this.chunks.delete(chunk);
   }
 
   /** Makes it larger, or smaller. What is cut off is lost. */
   resize(bytes: number): void {
     if (bytes < this.bytes) this.discard(bytes, this.bytes - bytes);
     this.bytes = bytes;
+  }
+
+  /** Parts of chunks. */
+  private clear(offset: number, length: number): void {
+    for (const { chunk, from, piece } of pieces(offset, length))
+      this.chunks.get(chunk)?.fill(0, from, from + piece);
   }
 }
 

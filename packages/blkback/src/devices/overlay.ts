@@ -1,8 +1,10 @@
 import type { BlockDevice } from './block-device.js';
+import { BlockSet } from './block-set.js';
 import { MemoryDevice } from './memory-device.js';
 
 /** Smallest piece that is taken over from the base. */
 const BLOCK = 4096;
+const COMMITTED_AT_ONCE = 1 << 20;
 
 /**
  * Copy-on-write over any other device: the base is only read, what is written goes into `top` (memory unless another
@@ -11,8 +13,10 @@ const BLOCK = 4096;
 export class OverlayDevice implements BlockDevice {
   readonly readonly = false;
   readonly size: number;
-  /** One bit for each block of 4 KiB: it is in `top`. */
-  private readonly present: Uint8Array;
+  /** If the upper device can. */
+  readonly discard?: (offset: number, length: number) => Promise<void>;
+  /** Blocks of 4 KiB that are in `top`. */
+  private readonly present = new BlockSet();
   /** Partial writes of one block take turns, as each reads the rest of it first. */
   private readonly filling = new Map<number, Promise<void>>();
 
@@ -22,14 +26,13 @@ export class OverlayDevice implements BlockDevice {
   ) {
     if (top.size < base.size) throw new RangeError('The upper device is smaller than the one below it.');
     this.size = base.size;
-    this.present = new Uint8Array(Math.ceil(base.size / BLOCK / 8));
+    if (top.discard)
+      this.discard = (offset, length) => this.discardIn(top.discard!.bind(top), offset, length);
   }
 
   /** Bytes that differ from the base, in whole blocks. */
   get changed(): number {
-    let blocks = 0;
-    for (const byte of this.present) for (let bits = byte; bits; bits &= bits - 1) blocks++;
-    return blocks * BLOCK;
+    return this.present.size * BLOCK;
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
@@ -48,21 +51,11 @@ export class OverlayDevice implements BlockDevice {
     if (offset % BLOCK !== 0) await this.fill(first);
     if (end % BLOCK !== 0 && end < this.size) await this.fill(last);
     await this.top.write(offset, data);
-    for (let block = first; block <= last; block++) this.mark(block);
+    this.present.add(first, last + 1);
   }
 
   async flush(): Promise<void> {
     await this.top.flush();
-  }
-
-  async discard(offset: number, length: number): Promise<void> {
-    // The base must not shine through, so whole blocks become zeros of our own.
-    const first = Math.ceil(offset / BLOCK);
-    const end = Math.floor((offset + length) / BLOCK);
-    if (end <= first) return;
-    if (this.top.discard) await this.top.discard(first * BLOCK, (end - first) * BLOCK);
-    else await this.top.write(first * BLOCK, new Uint8Array((end - first) * BLOCK));
-    for (let block = first; block < end; block++) this.mark(block);
   }
 
   async close(): Promise<void> {
@@ -74,44 +67,51 @@ export class OverlayDevice implements BlockDevice {
   async commit(): Promise<void> {
     if (this.base.readonly)
       throw new RangeError('The device below is read-only: there is nowhere to commit to.');
-    for (const { start, end, isPresent } of this.runs(0, this.size)) {
-      for (let at = start; isPresent && at < end; at += 1 << 20) {
-        await this.base.write(at, await this.top.read(at, Math.min(end - at, 1 << 20)));
+    for (const { first, end } of this.present.runs()) {
+      const limit = Math.min(end * BLOCK, this.size);
+      for (let at = first * BLOCK; at < limit; at += COMMITTED_AT_ONCE) {
+        await this.base.write(at, await this.top.read(at, Math.min(limit - at, COMMITTED_AT_ONCE)));
       }
     }
     await this.base.flush();
-    this.present.fill(0);
+    this.present.clear();
+    await this.top.discard?.(0, this.size);
+  }
+
+  private async discardIn(
+    discard: NonNullable<BlockDevice['discard']>,
+    offset: number,
+    length: number,
+  ): Promise<void> {
+    // The base must not shine through, so whole blocks become zeros of our own.
+    const first = Math.ceil(offset / BLOCK);
+    const end = Math.floor((offset + length) / BLOCK);
+    if (end <= first) return;
+    await discard(first * BLOCK, (end - first) * BLOCK);
+    this.present.add(first, end);
   }
 
   /** Takes the block over from the base, unless it is here. */
   private fill(block: number): Promise<void> {
     const running = this.filling.get(block);
     if (running) return running;
-    if (this.has(block)) return Promise.resolve();
+    if (this.present.has(block)) return Promise.resolve();
     const work = (async () => {
       const start = block * BLOCK;
       await this.top.write(start, await this.base.read(start, Math.min(BLOCK, this.size - start)));
-      this.mark(block);
+      this.present.add(block);
     })().finally(() => this.filling.delete(block));
     this.filling.set(block, work);
     return work;
-  }
-
-  private has(block: number): boolean {
-    return (this.present[block >> 3]! & (1 << (block & 7))) !== 0;
-  }
-
-  private mark(block: number): void {
-    this.present[block >> 3]! |= 1 << (block & 7);
   }
 
   /** The range as the longest runs that are all in one of the two devices. */
   private *runs(offset: number, length: number) {
     const end = offset + length;
     for (let start = offset; start < end; ) {
-      const isPresent = this.has(Math.floor(start / BLOCK));
+      const isPresent = this.present.has(Math.floor(start / BLOCK));
       let next = (Math.floor(start / BLOCK) + 1) * BLOCK;
-      while (next < end && this.has(next / BLOCK) === isPresent) next += BLOCK;
+      while (next < end && this.present.has(next / BLOCK) === isPresent) next += BLOCK;
       yield { start, end: Math.min(next, end), isPresent };
       start = next;
     }

@@ -1,4 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -36,6 +44,36 @@ describe('a file as a disk', () => {
     expect((await device.read(0, 512)).every((byte) => byte === 0)).toBe(true);
     expect((await device.read(1 << 19, 512)).every((byte) => byte === 0x55)).toBe(true);
     await device.close();
+  });
+
+  it('may be padded with zeros where it is only read', async () => {
+    const path = image(700, 'odd.img');
+    const device = await FileDevice.open(path, { readonly: true, padded: true });
+    expect(device.size).toBe(1024);
+    const bytes = await device.read(0, 1024);
+    expect([bytes[699], bytes[700], bytes[1023]]).toEqual([0x55, 0, 0]);
+    truncateSync(path, 100);
+    await expect(device.read(0, 512)).rejects.toThrow('ends at byte 100');
+    await device.close();
+    await expect(FileDevice.open(path, { padded: true })).rejects.toThrow('has 100 bytes');
+  });
+
+  it('may be temporary: nobody else sees it, and it takes only what is written', async () => {
+    const before = readdirSync(tmpdir());
+    const device = await FileDevice.temporary(2 ** 33);
+    expect(
+      readdirSync(tmpdir()).filter((name) => name.startsWith('xenolith-disk-') && !before.includes(name)),
+    ).toEqual([]);
+    await device.write(2 ** 32, new Uint8Array(4096).fill(9));
+    expect([(await device.read(2 ** 32, 512))[0], (await device.read(0, 512))[0], device.size]).toEqual([
+      9,
+      0,
+      2 ** 33,
+    ]);
+    await device.discard?.(2 ** 32, 4096);
+    if (device.discard) expect((await device.read(2 ** 32, 512))[0]).toBe(0);
+    await device.close();
+    await expect(FileDevice.temporary(2 ** 62)).rejects.toThrow('No disk of');
   });
 
   it('says what is wrong', async () => {

@@ -1,10 +1,14 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type BlockDevice, BlockDeviceError } from '../devices/block-device.js';
 import { canPunchHoles, HolePuncher } from './hole-puncher.js';
 
 export interface FileDeviceOptions {
   /** Default false. */
   readonly?: boolean;
+  /** A last sector that is not whole ends with zeros, for files that are only read. Default: such files are refused. */
+  padded?: boolean;
 }
 
 /**
@@ -20,13 +24,15 @@ export class FileDevice implements BlockDevice {
     readonly path: string,
     private bytes: number,
     readonly readonly: boolean,
+    private readonly padded: boolean,
     puncher: HolePuncher | undefined,
   ) {
     if (puncher) this.discard = (offset, length) => puncher.punch(offset, length);
   }
 
   /** @throws BlockDeviceError with the path and the reason if it cannot be opened, or has no whole sectors */
-  static async open(path: string, { readonly = false }: FileDeviceOptions = {}): Promise<FileDevice> {
+  static async open(path: string, options: FileDeviceOptions = {}): Promise<FileDevice> {
+    const { readonly = false, padded = false } = options;
     let file: FileHandle;
     try {
       file = await open(path, readonly ? 'r' : 'r+');
@@ -35,12 +41,39 @@ export class FileDevice implements BlockDevice {
     }
     try {
       const puncher = !readonly && (await canPunchHoles()) ? new HolePuncher(path) : undefined;
-      const device = new FileDevice(file, path, 0, readonly, puncher);
+      const device = new FileDevice(file, path, 0, readonly, padded && readonly, puncher);
       await device.refreshSize();
       return device;
     } catch (error) {
       await file.close();
       throw error;
+    }
+  }
+
+  /**
+   * A disk of zeros that takes only the room of what is written, in a file of the temporary directory that nobody else sees and
+   * that is gone when it is closed, or when this process ends in whatever way.
+   * @param bytes a multiple of 512
+   * @throws BlockDeviceError if there cannot be such a file
+   */
+  static async temporary(bytes: number): Promise<FileDevice> {
+    const directory = await mkdtemp(join(tmpdir(), 'xenolith-disk-'));
+    let file: FileHandle | undefined;
+    try {
+      file = await open(join(directory, 'disk'), 'wx+', 0o600);
+      await file.truncate(bytes);
+      // The file has no name any more, but an open one can be reached here, where there is fallocate(1).
+      const puncher = (await canPunchHoles())
+        ? new HolePuncher(`/proc/${process.pid}/fd/${file.fd}`)
+        : undefined;
+      return new FileDevice(file, directory, bytes, false, false, puncher);
+    } catch (error) {
+      await file?.close();
+      throw new BlockDeviceError(
+        `No disk of ${bytes} bytes can be made in ${directory}: ${(error as Error).message}`,
+      );
+    } finally {
+      await rm(directory, { recursive: true });
     }
   }
 
@@ -55,19 +88,22 @@ export class FileDevice implements BlockDevice {
       throw new BlockDeviceError(`${this.path} is neither a file nor a block device`);
     }
     const bytes = stat.isBlockDevice() ? await this.endOfDevice() : stat.size;
-    if (bytes % 512 !== 0) {
+    if (bytes % 512 !== 0 && !this.padded) {
       throw new BlockDeviceError(
         `${this.path} has ${bytes} bytes, which is no whole number of sectors of 512 bytes`,
       );
     }
-    this.bytes = bytes;
+    this.bytes = Math.ceil(bytes / 512) * 512;
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     const out = new Uint8Array(length);
     for (let at = 0; at < length; ) {
       const { bytesRead } = await this.file.read(out, at, length - at, offset + at);
-      if (bytesRead === 0) throw new BlockDeviceError(`${this.path} ends at byte ${offset + at}`);
+      if (bytesRead === 0) {
+        if (this.padded && offset + at > this.size - 512) break;
+        throw new BlockDeviceError(`${this.path} ends at byte ${offset + at}`);
+      }
       at += bytesRead;
     }
     return out;
