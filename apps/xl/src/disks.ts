@@ -1,17 +1,18 @@
 import { isAbsolute, join } from 'node:path';
-import { type BlockDevice, BlockDeviceError, HttpDevice } from '@xenolith/blkback';
-import { FileDevice } from '@xenolith/blkback/node';
+import { type BlockDevice, BlockDeviceError } from '@xenolith/blkback';
 import { type DiskConfig, type DiskSpec, type Host, parseDiskSpec } from '@xenolith/host';
 import { BadInputError } from '@xenolith/host-interface';
+import { isAddress, isBaseOnly, openImage } from './images.js';
 
 /** Opens what is behind a disk. @param directory where relative paths begin @throws BadInputError */
 export async function openDisk(spec: DiskSpec, host: Host, directory: string): Promise<DiskConfig> {
   const { vdev, readonly, cdrom, discard, target } = spec;
   const config: DiskConfig = { vdev, readonly, cdrom, discard, params: target };
-  if (spec.backend !== undefined && !['0', 'Domain-0'].includes(spec.backend)) {
-    const backend = host.find(spec.backend);
+  const elsewhere = driverDomain(spec);
+  if (elsewhere !== undefined) {
+    const backend = host.find(elsewhere);
     if (!backend)
-      throw new BadInputError(`The disk ${vdev} cannot be had: there is no domain "${spec.backend}".`);
+      throw new BadInputError(`The disk ${vdev} cannot be had: there is no domain "${elsewhere}".`);
     return { ...config, backendId: backend.domid };
   }
   if (target === '') return config;
@@ -22,23 +23,35 @@ export async function openDisk(spec: DiskSpec, host: Host, directory: string): P
 export const openMedium = (target: string, vdev: string, directory: string): Promise<BlockDevice> =>
   openTarget({ ...parseDiskSpec(`vdev=${vdev},cdrom,target=${target}`) }, directory);
 
+/** The domain that serves the disk, if it is not domain 0. */
+const driverDomain = ({ backend }: DiskSpec): string | undefined =>
+  backend === '0' || backend === 'Domain-0' ? undefined : backend;
+
 async function openTarget(spec: DiskSpec, directory: string): Promise<BlockDevice> {
   const { target, format, readonly, vdev } = spec;
-  if (format !== 'raw') {
+  if (format !== 'raw' && format !== 'qcow2') {
     throw new BadInputError(
-      `The disk ${vdev} cannot be had: images of the format ${format} cannot be read yet, only raw ones.`,
+      `The disk ${vdev} cannot be had: images of the format ${format} cannot be read, only raw and qcow2. ` +
+        '`qemu-img convert -O qcow2` makes one of it.',
     );
   }
+  const place = isAddress(target) || isAbsolute(target) ? target : join(directory, target);
   try {
-    if (!/^https?:\/\//.test(target)) {
-      return await FileDevice.open(isAbsolute(target) ? target : join(directory, target), { readonly });
-    }
-    if (!readonly) throw new BlockDeviceError(`${target} can only be read: give it the access ro`);
-    return await HttpDevice.open(target);
+    return await openImage(place, format, readonly);
   } catch (error) {
     if (!(error instanceof BlockDeviceError || error instanceof TypeError)) throw error;
     throw new BadInputError(`The disk ${vdev} cannot be had: ${error.message}.`);
   }
+}
+
+/** What a person should know about what becomes of a disk's contents. */
+export function diskWarnings(spec: DiskSpec): string[] {
+  const { vdev, target, format, readonly } = spec;
+  const isSafe = format === 'raw' && !isBaseOnly(target, format);
+  if (readonly || isSafe || driverDomain(spec) !== undefined) return [];
+  return [
+    `${vdev}: nothing is written to ${target}; what the guest writes is gone when it ends (a raw image keeps it).`,
+  ];
 }
 
 /** For disks that no guest has got. */

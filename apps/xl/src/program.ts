@@ -41,7 +41,7 @@ function addRunOptions(command: Command, memory: number): Command {
     )
     .option(
       '-d, --disk <disk>',
-      'a disk, as in xl.cfg: "image.raw,raw,xvda,rw"; may be given again',
+      'a disk, as in xl.cfg: "disk.img,raw,xvda,rw", "disk.qcow2,qcow2,xvdb,rw" (writes are not kept); may be given again',
       (text: string, before: string[] = []) => [...before, text],
     )
     .option(

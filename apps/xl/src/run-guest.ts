@@ -11,6 +11,7 @@ import type { LogLevel, TraceClass } from '@xenolith/host-interface';
 import type { ClockMode, SchedulerName } from '@xenolith/hypervisor-core';
 import { crashText } from './crash-text.js';
 import { type DeviceSpecs, openDevices } from './devices.js';
+import { diskWarnings } from './disks.js';
 import { nodeEventLoop } from './event-loop.js';
 import { ExitStatus, statusOf } from './exit-status.js';
 import { logger, tracer } from './host-output.js';
@@ -103,6 +104,8 @@ export async function runGuest(input: GuestInput, options: RunOptions): Promise<
   });
   const socket =
     options.xenstoreSocket === undefined ? undefined : await serveHostXenstore(host, options.xenstoreSocket);
+  for (const disk of devices.disks)
+    for (const warning of diskWarnings(disk)) terminal.say(`xenolith: ${warning}`);
   terminal.open(script ?? (options.clock === 'virtual' ? wholeInput() : undefined));
   const timer = options.timeout && setTimeout(() => stopWith(ExitStatus.timeout), options.timeout * 1000);
   const start = performance.now();

@@ -19,7 +19,9 @@ export async function blockListCommand(
 
 /** `xenolith block-attach DOMAIN DISK` */
 export async function blockAttachCommand(domain: string, disk: string, options: HostChoice): Promise<number> {
-  await ask(options, { do: 'block-attach', domain, disk, directory: resolve('.') });
+  const request = { do: 'block-attach', domain, disk, directory: resolve('.') } as const;
+  const { warnings } = (await ask(options, request)) as { warnings: string[] };
+  for (const warning of warnings) process.stderr.write(`xenolith: ${warning}\n`);
   return ExitStatus.poweredOff;
 }
 

@@ -2,7 +2,7 @@ import { unlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { parseDiskSpec, parseVifSpec } from '@xenolith/host';
 import { BadInputError } from '@xenolith/host-interface';
-import { closeDisks, openDisk, openMedium } from '../disks.js';
+import { closeDisks, diskWarnings, openDisk, openMedium } from '../disks.js';
 import type { GuestFiles } from '../up/guest-file.js';
 import type { Guests } from '../up/guests.js';
 import { closeVifs, openVif } from '../vifs.js';
@@ -154,14 +154,15 @@ class Session {
       case 'block-list':
         return diskInfos(guests.domain(request.domain), guests.host);
       case 'block-attach': {
-        const disk = await openDisk(parseDiskSpec(request.disk), guests.host, request.directory);
+        const spec = parseDiskSpec(request.disk);
+        const disk = await openDisk(spec, guests.host, request.directory);
         try {
           guests.domain(request.domain).disks.attach(disk);
         } catch (error) {
           await closeDisks([disk]);
           throw error;
         }
-        return {};
+        return { warnings: diskWarnings(spec) };
       }
       case 'block-detach':
         await guests.domain(request.domain).disks.detach(request.vdev, { force: request.force });

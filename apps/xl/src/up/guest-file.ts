@@ -2,6 +2,7 @@ import { isAbsolute, join } from 'node:path';
 import { type DomainConfig, loadKernel, parseXlConfig, type XlConfig } from '@xenolith/host';
 import { BadInputError } from '@xenolith/host-interface';
 import type { DeviceSpecs } from '../devices.js';
+import { diskWarnings } from '../disks.js';
 import { readInput } from '../files.js';
 import { cacheDirectory, fileKernelCache } from '../kernel-cache.js';
 
@@ -35,7 +36,8 @@ export class GuestFiles {
       const ramdisk = xl.ramdisk === undefined ? undefined : readInput(path(xl.ramdisk), 'ramdisk');
       const config = { ...settings(xl), kernel: this.kernel(path(xl.kernel)), kernelPath: xl.kernel };
       if (ramdisk) Object.assign(config, { ramdisk, ramdiskPath: xl.ramdisk });
-      const { disks, vifs, warnings } = xl;
+      const { disks, vifs } = xl;
+      const warnings = [...xl.warnings, ...disks.flatMap((disk) => diskWarnings(disk))];
       return { file, config, devices: { disks, vifs, directory }, warnings };
     } catch (error) {
       if (!(error instanceof BadInputError)) throw error;
