@@ -17,8 +17,8 @@ const front = host.createNativeDomain({
   name: 'front',
   kernel: client,
   onConsole: show('front'),
-  disks: [{ vdev: 'xvda', backendId: back.domid, params: String(1 << 20) }],
-  vifs: [{ mac: '00:16:3e:00:00:01', backendId: back.domid }],
+  disks: [{ vdev: 'xvda', backend: back.name, params: String(1 << 20) }],
+  vifs: [{ mac: '00:16:3e:00:00:01', backend: back.name }],
 });
 void front.ended.then(() => back.requestShutdown());
 

@@ -21,7 +21,7 @@ export async function openDevices(specs: DeviceSpecs, host: Host): Promise<Devic
   const disks: DiskConfig[] = [];
   const vifs: VifConfig[] = [];
   try {
-    for (const spec of specs.disks) disks.push(await openDisk(spec, host, specs.directory));
+    for (const spec of specs.disks) disks.push(await openDisk(spec, specs.directory));
     for (const spec of specs.vifs) vifs.push(await openVif(spec, host, specs.directory));
   } catch (error) {
     await closeDevices({ disks, vifs });

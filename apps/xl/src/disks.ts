@@ -1,31 +1,20 @@
 import { isAbsolute, join } from 'node:path';
 import { type BlockDevice, BlockDeviceError } from '@xenolith/blkback';
-import { type DiskConfig, type DiskSpec, type Host, parseDiskSpec } from '@xenolith/host';
+import { type DiskConfig, type DiskSpec, parseDiskSpec } from '@xenolith/host';
 import { BadInputError } from '@xenolith/host-interface';
 import { isAddress, isBaseOnly, openImage } from './images.js';
 
-/** Opens what is behind a disk. @param directory where relative paths begin @throws BadInputError */
-export async function openDisk(spec: DiskSpec, host: Host, directory: string): Promise<DiskConfig> {
-  const { vdev, readonly, cdrom, discard, target } = spec;
-  const config: DiskConfig = { vdev, readonly, cdrom, discard, params: target };
-  const elsewhere = driverDomain(spec);
-  if (elsewhere !== undefined) {
-    const backend = host.find(elsewhere);
-    if (!backend)
-      throw new BadInputError(`The disk ${vdev} cannot be had: there is no domain "${elsewhere}".`);
-    return { ...config, backendId: backend.domid };
-  }
-  if (target === '') return config;
+/** Opens what is behind a disk, unless another domain does. @param directory where relative paths begin @throws BadInputError */
+export async function openDisk(spec: DiskSpec, directory: string): Promise<DiskConfig> {
+  const { target, format: _, ...others } = spec;
+  const config: DiskConfig = { ...others, params: target };
+  if (target === '' || spec.backend !== undefined) return config;
   return { ...config, device: await openTarget(spec, directory) };
 }
 
 /** A medium for a drive. @throws BadInputError */
 export const openMedium = (target: string, vdev: string, directory: string): Promise<BlockDevice> =>
   openTarget({ ...parseDiskSpec(`vdev=${vdev},cdrom,target=${target}`) }, directory);
-
-/** The domain that serves the disk, if it is not domain 0. */
-const driverDomain = ({ backend }: DiskSpec): string | undefined =>
-  backend === '0' || backend === 'Domain-0' ? undefined : backend;
 
 async function openTarget(spec: DiskSpec, directory: string): Promise<BlockDevice> {
   const { target, format, readonly, vdev } = spec;
@@ -46,9 +35,9 @@ async function openTarget(spec: DiskSpec, directory: string): Promise<BlockDevic
 
 /** What a person should know about what becomes of a disk's contents. */
 export function diskWarnings(spec: DiskSpec): string[] {
-  const { vdev, target, format, readonly } = spec;
+  const { vdev, target, format, readonly, backend } = spec;
   const isSafe = format === 'raw' && !isBaseOnly(target, format);
-  if (readonly || isSafe || driverDomain(spec) !== undefined) return [];
+  if (readonly || isSafe || backend !== undefined) return [];
   return [
     `${vdev}: nothing is written to ${target}; what the guest writes is gone when it ends (a raw image keeps it).`,
   ];

@@ -145,7 +145,7 @@ it('a person is told what becomes of what the guest writes', () => {
     'a.img,raw,xvda,rw',
     'a.qcow2,qcow2,xvda,ro',
     'http://x/a.img,raw,xvda,ro',
-    'a,qcow2,xvda,rw,backend=store',
+    'http://x/a,raw,xvda,rw,backend=store',
   ]) {
     expect(warnings(disk)).toBe('');
   }

@@ -6,23 +6,17 @@ import { connectStreamPort, startPasst } from '@xenolith/netback/node';
 
 /** Opens what is behind a network interface. @param directory where relative paths begin @throws BadInputError */
 export async function openVif(
-  { backend, port, ...config }: VifSpec,
+  { port, ...config }: VifSpec,
   host: Host,
   directory: string,
 ): Promise<VifConfig> {
-  if (port) {
-    try {
-      return { ...config, port: await openPort(port, config, host, directory) };
-    } catch (error) {
-      if (!(error instanceof NetworkPortError)) throw error;
-      throw new BadInputError(`The network interface cannot be had: ${error.message}.`);
-    }
+  if (!port) return config;
+  try {
+    return { ...config, port: await openPort(port, config, host, directory) };
+  } catch (error) {
+    if (!(error instanceof NetworkPortError)) throw error;
+    throw new BadInputError(`The network interface cannot be had: ${error.message}.`);
   }
-  if (backend === undefined || ['0', 'Domain-0'].includes(backend)) return config;
-  const domain = host.find(backend);
-  if (!domain)
-    throw new BadInputError(`The network interface cannot be had: there is no domain "${backend}".`);
-  return { ...config, backendId: domain.domid };
 }
 
 async function openPort(

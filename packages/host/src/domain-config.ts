@@ -27,6 +27,8 @@ export interface DomainConfig {
   cap?: number;
   /** Highest event-channel port, as `max_event_channels` of xl.cfg. Default 1023. */
   maxEventPort?: number;
+  /** It is to serve devices to other guests: libxl gives it some nodes of its own in xenstore. Default false. */
+  driverDomain?: boolean;
   disks?: readonly DiskConfig[];
   /** Network interfaces, numbered from 0. */
   vifs?: readonly VifConfig[];

@@ -240,6 +240,7 @@ export class GuestDomain {
 
   private start(): Incarnation {
     const { host, identity, config, online, maxVcpus } = this;
+    for (const devices of [this.disks, this.vifs]) devices.resolve();
     return new Incarnation(host, identity, { ...config, vcpus: online, maxVcpus }, [this.disks, this.vifs]);
   }
 

@@ -17,6 +17,7 @@ import {
 import { MachineMemory } from '@xenolith/mmu';
 import { connectInMemory, XenstoreClient } from '@xenolith/xenstore';
 import { BlockService } from './devices/block-service.js';
+import { isDomain0 } from './devices/domain-0.js';
 import { NetworkService } from './devices/network-service.js';
 import type { DomainConfig } from './domain-config.js';
 import { type DomainInfo, domainInfo } from './domain-info.js';
@@ -58,6 +59,11 @@ const OVERHEAD_MIB = 16;
 const MAX_MEMORY_MIB = 3900;
 /** Instructions between two turns of the event loop: some 10 ms. The same always, so that runs can be repeated. */
 const BUDGET = 2_000_000;
+
+const isCalled =
+  (which: number | string) =>
+  ({ domid, name }: { readonly domid: number; readonly name: string }): boolean =>
+    name === which || String(domid) === String(which);
 
 /** Makes a host without guests. @throws BadInputError when it cannot have so much memory */
 export async function createHost(options: HostOptions = {}): Promise<Host> {
@@ -154,7 +160,13 @@ export class Host implements DomainHost, NativeHost {
 
   /** The guest with this number or name. */
   find(which: number | string): GuestDomain | undefined {
-    return this.domains.find(({ domid, name }) => name === which || String(domid) === String(which));
+    return this.domains.find(isCalled(which));
+  }
+
+  /** The number of the domain with this number or name; domain 0 has both, too. Undefined: there is none. */
+  domidOf(which: number | string): number | undefined {
+    if (isDomain0(which)) return 0;
+    return [...this.guests, ...this.natives].find(isCalled(which))?.domid;
   }
 
   /** All domains of guests, by number, as `xl list` shows them. */

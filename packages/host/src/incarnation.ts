@@ -60,6 +60,7 @@ export class Incarnation {
       ramdisk: config.ramdisk && (config.ramdiskPath ?? ''),
       cmdline: config.cmdline ?? '',
       startedNs: wallclock(hypervisor),
+      ...(config.driverDomain && { driverDomain: true }),
     };
     this.services = new DomainServices(host, entries, devices, config);
   }

@@ -112,7 +112,7 @@ describe('a native domain', () => {
     const server = test.host.createNativeDomain(diskServer);
     let found: unknown;
     const client = test.host.createNativeDomain({
-      disks: [{ vdev: 'xvda', backendId: server.domid, params: 'scratch' }],
+      disks: [{ vdev: 'xvda', backend: server.domid, params: 'scratch' }],
       async kernel(guest) {
         const disk = await firstDisk(guest);
         await disk.write(512, new Uint8Array(512).fill(7));
@@ -138,7 +138,7 @@ describe('a native domain', () => {
       },
     });
     const client = test.host.createNativeDomain({
-      disks: [{ vdev: 'xvda', backendId: server.domid, params: 'scratch' }],
+      disks: [{ vdev: 'xvda', backend: server.domid, params: 'scratch' }],
       async kernel(guest) {
         await firstDisk(guest);
         server.destroy();

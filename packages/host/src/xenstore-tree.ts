@@ -18,6 +18,8 @@ export interface DomainEntries {
   readonly cmdline: string;
   /** Wall-clock time in nanoseconds since 1970. */
   readonly startedNs: bigint;
+  /** It is to serve devices of other domains (`driver_domain` of xl.cfg). */
+  readonly driverDomain?: boolean;
 }
 
 /** LIBXL_XENCONSOLE_LIMIT */
@@ -63,7 +65,8 @@ export function writeDomainEntries(store: LocalXenstore, entries: DomainEntries)
     store.write(`${home}/vm`, vm);
     store.write(`${home}/name`, entries.name);
     for (const path of ['cpu', 'memory', 'device', 'control']) make(`${home}/${path}`, readable);
-    for (const path of GUESTS_OWN) make(`${home}/${path}`, own);
+    for (const path of [...GUESTS_OWN, ...(entries.driverDomain ? DRIVER_DOMAINS_OWN : [])])
+      make(`${home}/${path}`, own);
     store.setPermissions(`${home}/device/suspend`, readable);
     writeAll(store, vm, { uuid: entries.uuid, name: entries.name });
     writeAll(store, home, {
@@ -110,6 +113,9 @@ const GUESTS_OWN = [
   'attr',
   'error',
 ];
+
+/** And those of a driver domain: `xl devd` works with the first, a QEMU there with the second. */
+const DRIVER_DOMAINS_OWN = ['libxl', 'device-model'];
 
 function writeConsole(
   store: LocalXenstore,

@@ -10,11 +10,12 @@ export { parseState, stateName, XenbusState } from './state.js';
 export {
   addDevice,
   backendPath,
-  type DeviceDirectory,
+  type DeviceNode,
   type DeviceSpec,
   deviceClosed,
-  deviceDirectories,
+  deviceNodes,
   frontendPath,
+  libxlPath,
   removeDevice,
   requestRemoval,
 } from './toolstack.js';

@@ -15,6 +15,8 @@ export interface DeviceSpec {
   readonly backend?: Readonly<Record<string, string | number>>;
   /** The same for the frontend. */
   readonly frontend?: Readonly<Record<string, string | number>>;
+  /** Nodes of the frontend's directory that are the backend's: the frontend may only read them (libxl's `ro_fents`). */
+  readonly frontendReadonly?: Readonly<Record<string, string | number>>;
 }
 
 export const frontendPath = ({ type, id, frontendId }: DeviceSpec): string =>
@@ -24,21 +26,21 @@ export const backendPath = ({ type, id, frontendId, backendId = 0 }: DeviceSpec)
   `/local/domain/${backendId}/backend/${type}/${frontendId}/${id}`;
 
 /** libxl's own record of the device. */
-const libxlPath = ({ type, id, frontendId }: DeviceSpec): string =>
+export const libxlPath = ({ type, id, frontendId }: DeviceSpec): string =>
   `/libxl/${frontendId}/device/${type}/${id}`;
 
-/** A directory as a toolstack writes it. */
-export interface DeviceDirectory {
+/** A node as a toolstack writes it; without permissions it has those of the node above. */
+export interface DeviceNode {
   readonly path: string;
-  readonly permissions: XenstorePermission[];
-  readonly values: Readonly<Record<string, string | number>>;
+  readonly value: string;
+  readonly permissions?: XenstorePermission[];
 }
 
 /**
  * What libxl writes for a device (libxl__device_generic_add): its own record, and both ends' directories with their links,
- * owners and first states. To be written in one transaction.
+ * owners and first states. To be written in this order, in one transaction.
  */
-export function deviceDirectories(spec: DeviceSpec): DeviceDirectory[] {
+export function deviceNodes(spec: DeviceSpec): DeviceNode[] {
   const { frontendId, backendId = 0 } = spec;
   const front = frontendPath(spec);
   const back = backendPath(spec);
@@ -49,37 +51,49 @@ export function deviceDirectories(spec: DeviceSpec): DeviceDirectory[] {
     state: XenbusState.initialising,
     ...spec.backend,
   };
-  const readable = (owner: number, reader: number): XenstorePermission[] => [
-    { domid: owner, access: 'n' },
-    { domid: reader, access: 'r' },
-  ];
+  const frontend = {
+    backend: back,
+    'backend-id': backendId,
+    state: XenbusState.initialising,
+    ...spec.frontend,
+  };
+  const ofFrontend = readable(frontendId, backendId);
+  const ofBackend = readable(backendId, frontendId);
   return [
-    {
-      path: libxlPath(spec),
-      permissions: [{ domid: 0, access: 'n' }],
-      values: { backend: back, ...backend },
-    },
-    {
-      path: front,
-      permissions: readable(frontendId, backendId),
-      values: {
-        backend: back,
-        'backend-id': backendId,
-        state: XenbusState.initialising,
-        ...spec.frontend,
-      },
-    },
-    { path: back, permissions: readable(backendId, frontendId), values: backend },
+    { path: libxlPath(spec), value: '', permissions: [{ domid: 0, access: 'n' }] },
+    ...nodes(libxlPath(spec), { backend: back, ...backend }),
+    { path: front, value: '', permissions: ofFrontend },
+    ...nodes(front, frontend),
+    ...nodes(front, spec.frontendReadonly ?? {}, ofBackend),
+    { path: back, value: '', permissions: ofBackend },
+    ...nodes(back, backend),
   ];
 }
+
+/** Belongs to `owner`, and `reader` may read it. */
+const readable = (owner: number, reader: number): XenstorePermission[] => [
+  { domid: owner, access: 'n' },
+  { domid: reader, access: 'r' },
+];
+
+const nodes = (
+  path: string,
+  values: Readonly<Record<string, string | number>>,
+  permissions?: XenstorePermission[],
+): DeviceNode[] =>
+  Object.entries(values).map(([name, value]) => ({
+    path: `${path}/${name}`,
+    value: String(value),
+    ...(permissions && { permissions }),
+  }));
 
 /** Makes a device as libxl does: both ends see it at once and begin the handshake. */
 export async function addDevice(store: Xenstore, spec: DeviceSpec): Promise<void> {
   await store.transaction(async (transaction) => {
-    for (const { path, permissions, values } of deviceDirectories(spec)) {
-      await transaction.write(path, '');
-      await transaction.setPermissions(path, permissions);
-      await new Directory(transaction, path).write(values);
+    await remove(transaction, spec);
+    for (const { path, value, permissions } of deviceNodes(spec)) {
+      await transaction.write(path, value);
+      if (permissions) await transaction.setPermissions(path, permissions);
     }
   });
 }
@@ -109,13 +123,10 @@ export async function deviceClosed(store: Xenstore, spec: DeviceSpec): Promise<v
 
 /** Removes all that `addDevice` made, whatever state it is in. */
 export async function removeDevice(store: Xenstore, spec: DeviceSpec): Promise<void> {
-  await store.transaction(async (transaction) => {
-    for (const { path } of deviceDirectories(spec)) {
-      if (await exists(transaction, path)) await transaction.rm(path);
-    }
-  });
+  await store.transaction((transaction) => remove(transaction, spec));
 }
 
-async function exists(store: XenstoreOperations, path: string): Promise<boolean> {
-  return (await new Directory(store, path).find('state')) !== undefined;
+async function remove(transaction: XenstoreOperations, spec: DeviceSpec): Promise<void> {
+  for (const path of [libxlPath(spec), frontendPath(spec), backendPath(spec)])
+    if ((await new Directory(transaction, path).find('state')) !== undefined) await transaction.rm(path);
 }

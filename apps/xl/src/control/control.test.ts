@@ -85,7 +85,7 @@ describe('a host on its control socket', () => {
     await expect(client.request({ ...made, text: config('new') })).rejects.toThrow('a domain "new" already');
     const vif = (backend: string) => `${config('last')}; vif = [ "backend=${backend}" ]`;
     await expect(client.request({ ...made, text: vif('router') })).rejects.toThrow(
-      'new.cfg: The network interface cannot be had: there is no domain "router".',
+      'new.cfg: The network interface 0 cannot be had: there is no domain "router" to serve it.',
     );
     await client.request({ ...made, text: vif('db') });
     expect(host.xenstore.local.read('/local/domain/4/device/vif/0/backend-id')).toBe('2');

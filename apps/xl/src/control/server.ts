@@ -155,7 +155,7 @@ class Session {
         return diskInfos(guests.domain(request.domain), guests.host);
       case 'block-attach': {
         const spec = parseDiskSpec(request.disk);
-        const disk = await openDisk(spec, guests.host, request.directory);
+        const disk = await openDisk(spec, request.directory);
         try {
           guests.domain(request.domain).disks.attach(disk);
         } catch (error) {

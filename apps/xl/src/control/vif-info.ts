@@ -18,11 +18,11 @@ export interface VifInfo {
 
 export function vifInfos({ vifs, domid }: GuestDomain, { xenstore }: Host): VifInfo[] {
   return [...vifs].map((vif) => {
-    const { id, mac, config } = vif;
+    const { id, mac, backendId } = vif;
     const number = (node: string): number =>
       Number(xenstore.local.readIfExists(`/local/domain/${domid}/device/vif/${id}/${node}`) ?? -1);
     return {
-      ...{ id, mac, backendId: config.backendId ?? 0, backend: vif.backendPath(domid) },
+      ...{ id, mac, backendId, backend: vif.backendPath(domid) },
       state: number('state'),
       eventChannel: number('event-channel'),
       txRingRef: number('tx-ring-ref'),

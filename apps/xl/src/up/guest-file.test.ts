@@ -16,6 +16,12 @@ it('network interfaces are those of the list, one with nothing said, too', () =>
   ]);
 });
 
+it('devices of a driver domain name it', () => {
+  const { config, devices } = read('driver_domain = 1', 'vif = [ "backend=router" ]');
+  expect(config).toMatchObject({ driverDomain: true });
+  expect(devices.vifs).toEqual([{ backend: 'router' }]);
+});
+
 it('limits of grants are the domain’s', () => {
   expect(read().config.grants).toEqual({});
   const { grants } = read('max_grant_frames = 4', 'max_maptrack_frames = 0', 'max_grant_version = 1').config;

@@ -58,7 +58,7 @@ export class GuestFiles {
 
 function settings(xl: XlConfig) {
   const { name, uuid, cmdline, memoryMiB, maxMemoryMiB, vcpus, maxVcpus, cpuWeight, cap } = xl;
-  const { onPoweroff, onReboot, onCrash, onWatchdog, onSoftReset, maxEventChannels } = xl;
+  const { onPoweroff, onReboot, onCrash, onWatchdog, onSoftReset, maxEventChannels, driverDomain } = xl;
   return {
     ...{ name, memoryMiB, maxMemoryMiB, vcpus, maxVcpus },
     ...{ onPoweroff, onReboot, onCrash, onWatchdog, onSoftReset },
@@ -66,6 +66,7 @@ function settings(xl: XlConfig) {
     ...(cmdline !== undefined && { cmdline }),
     ...(cpuWeight !== undefined && { weight: cpuWeight }),
     ...(cap !== undefined && { cap }),
+    ...(driverDomain !== undefined && { driverDomain }),
     ...(maxEventChannels !== undefined && { maxEventPort: maxEventChannels }),
     grants: {
       ...(xl.maxGrantFrames !== undefined && { maxFrames: xl.maxGrantFrames }),

@@ -1,8 +1,10 @@
 import type { BlockDevice } from '@xenolith/blkback';
 import { parseVdev } from '@xenolith/blkback/codec';
 import { BadInputError } from '@xenolith/host-interface';
+import { XEN_IO_PROTO_ABI_X86_64 } from '@xenolith/xen-abi';
 import { backendPath, type DeviceSpec } from '@xenolith/xenbus';
 import type { GuestDevice } from './guest-devices.js';
+import { scriptPath } from './scripts.js';
 
 /** A disk of a guest. */
 export interface DiskConfig {
@@ -18,13 +20,19 @@ export interface DiskConfig {
   discard?: boolean;
   /** Where the device comes from, for xenstore: what a person sees, or what a driver domain is to open. */
   params?: string;
-  /** Domain that serves it, if it is not domain 0: its own blkback opens `params` then. */
-  backendId?: number;
+  /**
+   * Name or number of the domain that serves it, if it is not domain 0. Its own blkback opens `params` then, a block device
+   * or what `script` makes of it.
+   */
+  backend?: string | number;
+  /** Script of that domain that plugs the disk in. Default `/etc/xen/scripts/block`. */
+  script?: string;
 }
 
 /** A disk plugged into a guest. */
 export class Disk implements GuestDevice {
   readonly id: number;
+  backendId = 0;
   /** What is in the drive now. */
   device: BlockDevice | undefined;
   params: string;
@@ -50,7 +58,8 @@ export class Disk implements GuestDevice {
 
   /** What libxl writes for a disk (libxl_disk.c). */
   spec(domid: number): DeviceSpec {
-    const { cdrom = false, vdev, discard = true, backendId = 0, readonly } = this.config;
+    const { cdrom = false, vdev, discard = true, readonly, script } = this.config;
+    const { backendId } = this;
     const mode = (readonly ?? this.device?.readonly ?? cdrom) ? 'r' : 'w';
     return {
       type: 'vbd',
@@ -59,6 +68,7 @@ export class Disk implements GuestDevice {
       backendId,
       backend: {
         params: this.params,
+        ...(backendId !== 0 && { script: scriptPath(script ?? 'block') }),
         type: backendId === 0 ? 'tap' : 'phy',
         mode,
         dev: vdev,
@@ -66,8 +76,14 @@ export class Disk implements GuestDevice {
         bootable: 1,
         'discard-enable': discard ? 1 : 0,
         'device-type': cdrom ? 'cdrom' : 'disk',
+        specification: 'xen',
       },
-      frontend: { 'virtual-device': this.id, 'device-type': cdrom ? 'cdrom' : 'disk' },
+      frontend: {
+        'virtual-device': this.id,
+        'device-type': cdrom ? 'cdrom' : 'disk',
+        trusted: 1,
+        protocol: XEN_IO_PROTO_ABI_X86_64,
+      },
     };
   }
 

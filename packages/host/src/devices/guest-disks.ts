@@ -36,7 +36,7 @@ export class GuestDisks extends GuestDevices<Disk> {
 
   /** Puts another medium into a drive, or none. The one before is closed. @throws BadInputError */
   changeMedium(vdev: string, device: BlockDevice | undefined, params = device ? vdev : ''): void {
-    const disk = this.get(vdev);
+    const disk = this.own(vdev);
     if (!disk.config.cdrom) throw new BadInputError(`${vdev} is no drive whose medium can be changed.`);
     const before = disk.device;
     disk.device = device;
@@ -51,7 +51,7 @@ export class GuestDisks extends GuestDevices<Disk> {
    * @throws BadInputError if there is no such disk, nothing in it, or the size is none
    */
   async resized(vdev: string): Promise<number> {
-    const disk = this.get(vdev);
+    const disk = this.own(vdev);
     const { device } = disk;
     if (!device) throw new BadInputError(`There is nothing in ${vdev} that could have a size.`);
     try {
@@ -70,8 +70,17 @@ export class GuestDisks extends GuestDevices<Disk> {
     return disk;
   }
 
+  /** One that domain 0 serves. @throws BadInputError */
+  private own(vdev: string): Disk {
+    const disk = this.get(vdev);
+    if (disk.backendId === 0) return disk;
+    throw new BadInputError(
+      `Domain ${disk.backendId} serves ${vdev}: what is in it can only be changed there.`,
+    );
+  }
+
   protected serve(disk: Disk, domid: number): void {
-    if (disk.config.backendId === undefined) this.blocks.add(domid, disk);
+    if (disk.backendId === 0) this.blocks.add(domid, disk);
   }
 
   protected forsake(disk: Disk, domid: number): void {

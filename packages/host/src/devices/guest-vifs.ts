@@ -46,7 +46,7 @@ export class GuestVifs extends GuestDevices<Vif> {
   }
 
   protected serve(vif: Vif, domid: number): void {
-    if (vif.config.backendId === undefined) this.networks.add(domid, vif);
+    if (vif.backendId === 0) this.networks.add(domid, vif);
   }
 
   protected forsake(vif: Vif, domid: number): void {

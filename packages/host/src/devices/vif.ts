@@ -2,6 +2,7 @@ import { BadInputError, type HostInputs } from '@xenolith/host-interface';
 import type { NetworkPort } from '@xenolith/netback';
 import { backendPath, type DeviceSpec } from '@xenolith/xenbus';
 import type { GuestDevice } from './guest-devices.js';
+import { scriptPath } from './scripts.js';
 
 /** A network interface of a guest (xl-network-configuration(5)). */
 export interface VifConfig {
@@ -22,8 +23,10 @@ export interface VifConfig {
   vifname?: string;
   /** Number among the guest's interfaces. Default: the lowest that is free. */
   devid?: number;
-  /** Domain that serves it, if it is not domain 0. */
-  backendId?: number;
+  /** Name or number of the domain that serves it, if it is not domain 0. `bridge` is one of that domain's own then. */
+  backend?: string | number;
+  /** Script of that domain that plugs the interface in. Default `/etc/xen/scripts/vif-bridge`. */
+  script?: string;
 }
 
 /** A limit of what a guest sends. */
@@ -38,6 +41,7 @@ const DEFAULT_BRIDGE = 'xenbr0';
 /** A network interface plugged into a guest. */
 export class Vif implements GuestDevice {
   readonly mac: string;
+  backendId = 0;
 
   /** @throws BadInputError if the address is none */
   constructor(
@@ -61,13 +65,15 @@ export class Vif implements GuestDevice {
 
   /** What libxl writes for an interface (libxl_nic.c). */
   spec(domid: number): DeviceSpec {
-    const { backendId = 0, mtu = DEFAULT_MTU, rate, ip, vifname } = this.config;
+    const { mtu = DEFAULT_MTU, rate, ip, vifname, script } = this.config;
+    const { backendId } = this;
     return {
       type: 'vif',
       id: this.id,
       frontendId: domid,
       backendId,
       backend: {
+        ...(backendId !== 0 && { script: scriptPath(script ?? 'vif-bridge') }),
         ...(vifname !== undefined && { vifname }),
         mac: this.mac,
         ...(ip !== undefined && { ip }),
@@ -79,7 +85,8 @@ export class Vif implements GuestDevice {
         // The switch has it at once; in a driver domain a script tells.
         'hotplug-status': backendId === 0 ? 'connected' : '',
       },
-      frontend: { handle: this.id, mac: this.mac, mtu, trusted: 1 },
+      frontend: { handle: this.id, mac: this.mac, trusted: 1 },
+      frontendReadonly: { mtu },
     };
   }
 

@@ -24,6 +24,11 @@ describe('disks as xl-disk-configuration(5) describes them', () => {
       '/dev/vg/a,raw,xvdb,rw,backend=store,no-discard',
       { ...disk, target: '/dev/vg/a', vdev: 'xvdb', backend: 'store', discard: false },
     ],
+    [
+      'backend=store,script=block-iscsi,vdev=xvda,target=iqn=a,b',
+      { ...disk, target: 'iqn=a,b', backend: 'store', script: 'block-iscsi' },
+    ],
+    ['/a.img,raw,xvda,rw,backend=Domain-0', disk],
   ])('%s', (text, expected) => expect(parseDiskSpec(text)).toEqual(expected));
 
   it.each([
@@ -35,7 +40,8 @@ describe('disks as xl-disk-configuration(5) describes them', () => {
     ['/a.img,raw,xvda,rw,more', '"more" is one part too many'],
     ['/a.img,raw,xvda,rw,bakend=1', 'did you mean "backend"?'],
     ['/a.iso,raw,hdc,rw,cdrom', 'read-only'],
-    ['/a.img,raw,xvda,rw,script=block-iscsi', 'no block scripts'],
+    ['/a.img,raw,xvda,rw,script=block-iscsi', 'no block scripts but in a driver domain'],
+    ['/a.img,qcow2,xvda,rw,backend=store', 'for the format qcow2 it would need QEMU'],
   ])('%s is refused: %s', (text, problem) => expect(() => parseDiskSpec(text)).toThrow(problem));
 
   it('property: any text is a disk or is refused with a reason', () => {

@@ -1,5 +1,6 @@
 import { parseVdev } from '@xenolith/blkback/codec';
 import { BadInputError } from '@xenolith/host-interface';
+import { isDomain0 } from '../devices/domain-0.js';
 import { suggest } from './suggest.js';
 
 export type DiskFormat = 'raw' | 'qcow2' | 'vhd' | 'qcow' | 'qed';
@@ -12,8 +13,10 @@ export interface DiskSpec {
   vdev: string;
   readonly: boolean;
   cdrom: boolean;
-  /** Name or number of the domain that serves it. */
+  /** Name or number of the domain that serves it, if it is not domain 0. */
   backend?: string;
+  /** Script of that domain that plugs the disk in. */
+  script?: string;
   discard: boolean;
 }
 
@@ -85,8 +88,12 @@ function check(values: Map<string, string>, flags: Set<string>, fail: (problem: 
   if (readonly === undefined) return fail(`the access is ro or rw, not "${access}"`);
   if (cdrom && !readonly) fail('a CD-ROM is read-only');
   if (target === '' && !cdrom) fail('it has no target; only a drive with "cdrom" may be empty');
-  if (values.has('script')) fail('there are no block scripts');
-  const backend = values.get('backend');
+  const [named, script] = [values.get('backend'), values.get('script')];
+  const backend = isDomain0(named) ? undefined : named;
+  if (backend !== undefined && known !== 'raw')
+    fail(`another domain serves block devices as they are: for the format ${known} it would need QEMU`);
+  if (backend === undefined && script !== undefined)
+    fail('there are no block scripts but in a driver domain, which "backend" names');
   return {
     target,
     format: known,
@@ -95,6 +102,7 @@ function check(values: Map<string, string>, flags: Set<string>, fail: (problem: 
     cdrom,
     discard: !flags.has('no-discard'),
     ...(backend !== undefined && { backend }),
+    ...(script !== undefined && { script }),
   };
 }
 

@@ -11,7 +11,6 @@ export const REFUSED: ReadonlyMap<string, string> = new Map([
     (key) => [key, 'there is no hardware to pass through'] as const,
   ),
   ['bootloader', 'there are no boot loaders; give a kernel'],
-  ['driver_domain', 'there are no driver domains'],
   ['e820_host', 'there is no memory map of a host to show'],
   ['cpuid', 'what the guest sees of the processor cannot be changed'],
   ['tsc_mode', 'the TSC always counts system time, as with "default"'],

@@ -72,6 +72,12 @@ export class SettingReader {
     return undefined;
   }
 
+  /** A number that means yes unless it is 0. */
+  flag(key: string): boolean | undefined {
+    const value = this.number(key, Number.MIN_SAFE_INTEGER);
+    return value === undefined ? undefined : value !== 0;
+  }
+
   /** The strings of a list, each with what is said of it. */
   texts(key: string): string[] {
     this.known.add(key);

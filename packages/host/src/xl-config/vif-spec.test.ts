@@ -49,6 +49,8 @@ describe('network interfaces as xl-network-configuration(5) describes them', () 
       'type=passt,dns=none',
       { port: { type: 'passt', tcp: [], udp: [], dns: [], loopback: false, restrict: false } },
     ],
+    ['backend=router,script=vif-route', { backend: 'router', script: 'vif-route' }],
+    ['backend=0', {}],
   ])('%j', (text, expected) => expect(parseVifSpec(text)).toEqual(expected));
 
   it.each([
@@ -56,7 +58,7 @@ describe('network interfaces as xl-network-configuration(5) describes them', () 
     ['mac=01:16:3e:00:00:01', "is a group's"],
     ['bridge', '"bridge" should read key=value'],
     ['brige=a', 'did you mean "bridge"?'],
-    ['script=vif-route', 'no hotplug scripts'],
+    ['script=vif-route', 'no hotplug scripts but in a driver domain'],
     ['type=ioemu', 'an emulated card'],
     ['type=tap', 'the type is vif, passt, stream, websocket, not "tap"'],
     ['type=constructor', 'not "constructor"'],

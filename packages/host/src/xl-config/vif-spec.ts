@@ -1,4 +1,5 @@
 import { BadInputError } from '@xenolith/host-interface';
+import { isDomain0 } from '../devices/domain-0.js';
 import { checkedMac, type VifRate } from '../devices/vif.js';
 import { PORT_KEYS, type PortSpec, readPort } from './port-spec.js';
 import { suggest } from './suggest.js';
@@ -10,18 +11,19 @@ export interface VifSpec {
   rate?: VifRate;
   ip?: string;
   vifname?: string;
-  /** Name or number of the domain that serves it. */
+  /** Name or number of the domain that serves it, if it is not domain 0. */
   backend?: string;
+  /** Script of that domain that plugs the interface in. */
+  script?: string;
   devid?: number;
   mtu?: number;
   /** What it is plugged into, if that is no switch: for the toolstack to open. */
   port?: PortSpec;
 }
 
-const KEYS = ['mac', 'bridge', 'rate', 'ip', 'vifname', 'backend', 'devid', 'mtu', 'type'];
+const KEYS = ['mac', 'bridge', 'rate', 'ip', 'vifname', 'backend', 'script', 'devid', 'mtu', 'type'];
 /** Why some keys cannot be had. */
 const REFUSED = new Map([
-  ['script', 'there are no hotplug scripts'],
   ['gatewaydev', 'there is no routing by the host'],
   ['netdev', 'there is no routing by the host'],
   ['vlan', 'switches have no VLANs'],
@@ -80,14 +82,18 @@ function read(pairs: Pairs, type: string, fail: (problem: string) => never): Vif
       ? value
       : fail(`${key} is a number from ${min} to ${max}, not "${written}"`);
   };
-  const [mac, rate] = [text('mac'), text('rate')];
+  const [mac, rate, script] = [text('mac'), text('rate'), text('script')];
+  const backend = isDomain0(text('backend')) ? undefined : text('backend');
+  if (backend === undefined && script !== undefined)
+    fail('there are no hotplug scripts but in a driver domain, which "backend" names');
   const spec = {
     mac: mac === undefined ? undefined : macOf(mac, fail),
     bridge: text('bridge'),
     rate: rate === undefined ? undefined : rateOf(rate, fail),
     ip: text('ip'),
     vifname: text('vifname'),
-    backend: text('backend'),
+    backend,
+    script,
     devid: number('devid', 0, 0xffff),
     mtu: number('mtu', 68, 0xffff),
     port: type === 'vif' ? undefined : readPort(type, { text, texts, number, fail }),

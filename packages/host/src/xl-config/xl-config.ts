@@ -34,6 +34,7 @@ export interface XlConfig {
   maxGrantFrames?: number;
   maxMaptrackFrames?: number;
   maxGrantVersion?: number;
+  driverDomain?: boolean;
   disks: readonly DiskSpec[];
   vifs: readonly VifSpec[];
   /** Lines about settings that are not followed, with their places; nothing that the guest could notice. */
@@ -85,6 +86,7 @@ export function parseXlConfig(text: string, file: string): XlConfig {
     maxGrantFrames: reader.number('max_grant_frames', 1, 0x7fff_ffff),
     maxMaptrackFrames: reader.number('max_maptrack_frames', 0, 0x7fff_ffff),
     maxGrantVersion: reader.number('max_grant_version', 1, 2),
+    driverDomain: reader.flag('driver_domain'),
     disks: devices(reader, 'disk', parseDiskSpec),
     vifs: devices(reader, 'vif', parseVifSpec),
   };
