@@ -82,20 +82,30 @@ export class DeviceEnd {
     );
   }
 
-  /** Says what is wrong, in the log and in xenstore (`error/…/error` of this domain), and closes the device. */
+  /** Says what is wrong, in the log and in xenstore (`error/…/error` of this domain), and closes the device. Never rejects. */
   async fatal(error: unknown): Promise<void> {
-    this.log.log(
-      'warn',
-      'xenbus',
-      `${this.name}: ${error instanceof Error ? error.message : String(error)}.`,
-    );
+    this.warn(error);
+    try {
+      await this.writeError(error);
+      await this.switchState(XenbusState.closing);
+    } catch (failure) {
+      // The guest has ended, or its xenstore is gone: there is nobody to tell.
+      this.warn(failure);
+    }
+  }
+
+  private async writeError(error: unknown): Promise<void> {
     try {
       // Linux writes to the same place, relative to the home of the domain.
       await this.guest.xenstore.write(`error/${relative(this.identity.path)}/error`, errorText(error));
     } catch (failure) {
       if (!isMissing(failure)) throw failure;
     }
-    await this.switchState(XenbusState.closing);
+  }
+
+  private warn(error: unknown): void {
+    const text = error instanceof Error ? error.message : String(error);
+    this.log.log('warn', 'xenbus', `${this.name}: ${text}.`);
   }
 
   /** Has `step` run soon, once for any number of calls before it begins. It must not reject. */
