@@ -37,7 +37,10 @@ const HANDSHAKE_NODES = new Set(['', 'state', 'online']);
 export class BackendHandshake {
   private device: BackendDevice | undefined;
   private connected = false;
+  /** Something was thrown; nothing more is done until the frontend begins anew. */
   private failed = false;
+  /** The frontend was beyond its beginning when it was last looked at. */
+  private hasBegun = false;
   /** Nodes of the own directory that others have changed since the last step. */
   private readonly changes = new Set<string>();
 
@@ -73,6 +76,7 @@ export class BackendHandshake {
       this.changes.delete(name);
       await this.device?.changed?.(name);
     }
+    await this.noteBeginning();
     if (!this.device && !this.failed) {
       this.device = await this.driver.probe(end);
       await end.switchState(XenbusState.initWait);
@@ -99,6 +103,13 @@ export class BackendHandshake {
     }
   }
 
+  /** A frontend that begins anew, in whatever way the last one ended, is a new chance. */
+  private async noteBeginning(): Promise<void> {
+    const begins = (await this.end.otherState()) === XenbusState.initialising;
+    if (begins && this.hasBegun) this.failed = false;
+    this.hasBegun = !begins;
+  }
+
   private async connect(): Promise<void> {
     const { device, end } = this;
     if (!device || this.connected || this.failed || end.state !== XenbusState.initWait) return;
@@ -115,7 +126,6 @@ export class BackendHandshake {
 
   private async close(): Promise<void> {
     await this.disconnect();
-    this.failed = false;
     await this.end.switchState(XenbusState.closed);
   }
 

@@ -63,6 +63,8 @@ export class DeviceEnd {
   async switchState(state: XenbusState): Promise<void> {
     if (this.current === state) return;
     this.current = state;
+    // What is in the directory by now may be another device's.
+    if (this.ended) return;
     this.log.log('debug', 'xenbus', `${this.name} is ${stateName(state)}.`);
     await this.writeIfPresent({ state });
   }

@@ -78,23 +78,30 @@ class DeviceServer implements ServedDevices {
   private readonly watching: Watching;
   /** Changes are looked at one after the other, so that a device is never made twice. */
   private last: Promise<void> = Promise.resolve();
+  /** Devices that are gone, but still let go of what they have, by path. */
+  private readonly leaving = new Map<string, Promise<void>>();
+  private stopped = false;
 
   constructor(
     private readonly guest: Guest,
     private readonly log: Logger,
     private readonly side: Side,
   ) {
-    this.watching = new Watching(guest.xenstore, side.root, log, (path) => {
-      this.last = this.last
-        .then(() => this.changed(path))
-        .catch((error: unknown) => log.log('error', 'xenbus', `${path}: ${String(error)}.`));
-    });
+    this.watching = new Watching(guest.xenstore, side.root, log, (path) => this.enqueue(path));
   }
 
   async stop(): Promise<void> {
+    this.stopped = true;
     await this.watching.close();
     await this.last;
-    for (const path of [...this.devices.keys()]) await this.drop(path);
+    for (const path of [...this.devices.keys()]) this.drop(path);
+    await Promise.all(this.leaving.values());
+  }
+
+  private enqueue(path: string): void {
+    this.last = this.last
+      .then(() => this.changed(path))
+      .catch((error: unknown) => this.log.log('error', 'xenbus', `${path}: ${String(error)}.`));
   }
 
   private async changed(path: string): Promise<void> {
@@ -127,7 +134,8 @@ class DeviceServer implements ServedDevices {
     const otherPath = await directory.find(link);
     const known = this.devices.get(path);
     if (known?.otherPath === otherPath) return;
-    if (known) await this.drop(path);
+    if (known) this.drop(path);
+    if (this.stopped || this.leaving.has(path)) return;
     // Nothing there, or a toolstack that is still writing: another event follows then.
     if (otherPath === undefined || (await directory.find(`${link}-id`)) === undefined) return;
     const otherId = await directory.number(`${link}-id`, DOMID_FIRST_RESERVED - 1);
@@ -139,11 +147,22 @@ class DeviceServer implements ServedDevices {
     this.devices.set(path, { otherPath, handshake, otherWatch });
   }
 
-  private async drop(path: string): Promise<void> {
+  /** A device that is busy is not waited for: others come and go meanwhile. */
+  private drop(path: string): void {
     const entry = this.devices.get(path);
     if (!entry) return;
     this.devices.delete(path);
-    await entry.otherWatch.close();
-    await entry.handshake.remove();
+    const leave = async () => {
+      await entry.otherWatch.close();
+      await entry.handshake.remove();
+    };
+    const left = leave()
+      .catch((error: unknown) => this.log.log('error', 'xenbus', `${path}: ${String(error)}.`))
+      .then(() => {
+        this.leaving.delete(path);
+        // The toolstack may have made another device there.
+        this.enqueue(path);
+      });
+    this.leaving.set(path, left);
   }
 }

@@ -1,130 +1,6 @@
-import type { Guest } from '@xenolith/guest-api';
 import { describe, expect, it } from 'vitest';
-import type { BackendDriver, DeviceEnd, FrontendDriver } from './index.js';
-import { addDevice, GrantedPages, serveBackends, XenbusState } from './index.js';
-import { backendCompliance, type DriverPair, Fabric, frontendCompliance, settle } from './testing/index.js';
-
-/** The smallest split device: the backend adds one to a number in a shared page when it is told to. */
-const adderBackend = (guest: Guest): BackendDriver => ({
-  type: 'adder',
-  async probe(end) {
-    let page: GrantedPages | undefined;
-    let port = -1;
-    await end.own.write({ 'feature-add': 1 });
-    return {
-      async connect() {
-        const ref = await end.other.number('ring-ref');
-        const remote = await end.other.number('event-channel');
-        page = GrantedPages.map(guest.grants, end.otherId, [ref]);
-        port = guest.eventChannels.bindInterdomain(end.otherId, remote);
-        if (port < 0) throw new Error(`event channel ${remote} cannot be bound: ${port}`);
-        guest.eventChannels.onEvent(port, () => {
-          if (!page?.live || page.readU8(4) === 0) return;
-          page.writeU8(4, 0);
-          page.writeU32(0, page.readU32(0) + 1);
-          guest.eventChannels.send(port);
-        });
-      },
-      async disconnect() {
-        page?.unmap();
-        page = undefined;
-        if (port >= 0) guest.eventChannels.close(port);
-        port = -1;
-      },
-    };
-  },
-});
-
-function adderFrontend(guest: Guest): { driver: FrontendDriver; exercise(id: string): Promise<void> } {
-  const devices = new Map<string, { add(value: number): Promise<number> }>();
-  const driver: FrontendDriver = {
-    type: 'adder',
-    async probe(end: DeviceEnd) {
-      let release = () => {};
-      return {
-        async setUp() {
-          if (!(await end.other.flag('feature-add'))) throw new Error('the backend cannot add');
-          const page = guest.memory.allocate()!;
-          const ref = guest.grants.grantAccess(end.otherId, page);
-          const port = guest.eventChannels.allocUnbound(end.otherId);
-          release = () => {
-            devices.delete(end.identity.id);
-            guest.eventChannels.close(port);
-            guest.grants.endAccess(ref);
-            guest.memory.free(page);
-          };
-          await end.own.write({ 'ring-ref': ref, 'event-channel': port });
-          devices.set(end.identity.id, {
-            add: (value) =>
-              new Promise((resolve) => {
-                guest.eventChannels.onEvent(port, () => page.readU8(4) === 0 && resolve(page.readU32(0)));
-                page.writeU32(0, value);
-                page.writeU8(4, 1);
-                guest.eventChannels.send(port);
-              }),
-          });
-          return XenbusState.initialised;
-        },
-        async connected() {},
-        async disconnect() {
-          release();
-        },
-      };
-    },
-  };
-  return {
-    driver,
-    async exercise(id) {
-      const sum = await devices.get(id)?.add(41);
-      if (sum !== 42) throw new Error(`41 + 1 = ${sum}`);
-    },
-  };
-}
-
-const pair: DriverPair = { type: 'adder', backend: adderBackend, frontend: adderFrontend };
-
-describe('a backend', () => {
-  for (const { name, run } of backendCompliance) it(name, () => run(pair));
-});
-
-describe('a frontend', () => {
-  for (const { name, run } of frontendCompliance) it(name, () => run(pair));
-});
-
-describe('the compliance suite', () => {
-  const failing = async (broken: Partial<DriverPair>, cases = backendCompliance): Promise<string[]> => {
-    const failed: string[] = [];
-    for (const { name, run } of cases) await run({ ...pair, ...broken }).catch(() => failed.push(name));
-    return failed;
-  };
-
-  it('finds a backend that does not let go', async () => {
-    const leaky = (guest: Guest): BackendDriver => ({
-      type: 'adder',
-      async probe(end) {
-        const device = await adderBackend(guest).probe(end);
-        return { ...device, async disconnect() {} };
-      },
-    });
-    expect(await failing({ backend: leaky })).toContain(
-      'lets go when the frontend closes, and connects again',
-    );
-  });
-
-  it('finds a frontend that keeps its pages', async () => {
-    const keeping = (guest: Guest) => {
-      const { driver, exercise } = adderFrontend(guest);
-      const probe: FrontendDriver['probe'] = async (end) => ({
-        ...(await driver.probe(end)),
-        async disconnect() {},
-      });
-      return { driver: { ...driver, probe }, exercise };
-    };
-    expect(await failing({ frontend: keeping }, frontendCompliance)).toContain(
-      'closes with the backend, and takes back what it gave',
-    );
-  });
-});
+import { addDevice, type BackendDriver, removeDevice, serveBackends } from './index.js';
+import { Fabric, settle } from './testing/index.js';
 
 describe('what the toolstack writes', () => {
   it('is what libxl writes, with the owners that it sets', async () => {
@@ -178,5 +54,98 @@ describe('changes of the backend’s nodes', () => {
     fabric.store.write('/local/domain/2/backend/adder/1/1/params', 'other.iso');
     await settle();
     expect(changes).toEqual(['params']);
+  });
+});
+
+/** A fabric with a toolstack, a guest for the frontend, and a backend there. */
+function serving(driver: Partial<BackendDriver> & Pick<BackendDriver, 'probe'>) {
+  const fabric = new Fabric();
+  fabric.addGuest(1);
+  const lines: string[] = [];
+  const guest = fabric.addGuest(2);
+  serveBackends(
+    guest,
+    { type: 'adder', ...driver },
+    { log: { log: (_level, _part, text) => void lines.push(text) } },
+  );
+  const spec = (id: number) => ({ type: 'adder', id, frontendId: 1, backendId: 2 });
+  const state = (id: number) => fabric.store.readIfExists(`/local/domain/2/backend/adder/1/${id}/state`);
+  return { fabric, guest, lines, spec, state, toolstack: fabric.toolstack };
+}
+
+describe('a device that goes wrong', () => {
+  it('is not probed again before its frontend begins anew', async () => {
+    let probes = 0;
+    const { fabric, state, toolstack, spec } = serving({
+      async probe() {
+        probes++;
+        throw new Error('there is no such image');
+      },
+    });
+    await addDevice(toolstack, spec(1));
+    await settle();
+    expect([probes, state(1)]).toEqual([1, '5']);
+    for (const frontState of ['5', '6']) {
+      fabric.store.write('/local/domain/1/device/adder/1/state', frontState);
+      await settle();
+    }
+    expect([probes, state(1)]).toEqual([1, '6']);
+    fabric.store.write('/local/domain/1/device/adder/1/state', '1');
+    await settle();
+    expect([probes, state(1)]).toEqual([2, '5']);
+  });
+
+  it('does not hold up others while it lets go of what it has', async () => {
+    const { state, toolstack, spec } = serving({
+      probe: async (end) => ({
+        async connect() {},
+        async disconnect() {},
+        remove: () => (end.identity.id === '1' ? new Promise<never>(() => {}) : Promise.resolve()),
+      }),
+    });
+    await addDevice(toolstack, spec(1));
+    await settle();
+    await removeDevice(toolstack, spec(1));
+    await settle();
+    for (const id of [1, 2]) await addDevice(toolstack, spec(id));
+    await settle();
+    // Its successor waits for it.
+    expect([state(1), state(2)]).toEqual(['1', '2']);
+  });
+
+  it('is followed by another one, once it has let go', async () => {
+    let release = () => {};
+    const { state, toolstack, spec } = serving({
+      probe: async () => ({
+        async connect() {},
+        async disconnect() {},
+        remove: () =>
+          new Promise((resolve) => {
+            release = resolve;
+          }),
+      }),
+    });
+    await addDevice(toolstack, spec(1));
+    await settle();
+    await removeDevice(toolstack, spec(1));
+    await settle();
+    await addDevice(toolstack, spec(1));
+    await settle();
+    expect(state(1)).toBe('1');
+    release();
+    await settle();
+    expect(state(1)).toBe('2');
+  });
+
+  it('says so in the log where xenstore does not answer any more', async () => {
+    const { guest, lines, toolstack, spec } = serving({
+      async probe() {
+        guest.xenstore.close();
+        throw new Error('there is no such image');
+      },
+    });
+    await addDevice(toolstack, spec(1));
+    await settle();
+    expect(lines.join('\n')).toMatch(/there is no such image[\s\S]*The connection is closed/);
   });
 });

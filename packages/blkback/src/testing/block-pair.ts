@@ -1,4 +1,5 @@
 import type { Guest } from '@xenolith/guest-api';
+import { serveBackends, serveFrontends } from '@xenolith/xenbus';
 import type { DriverPair } from '@xenolith/xenbus/testing';
 import { type BlockBackendOptions, blockBackend } from '../backend/block-backend.js';
 import type { BlockDevice } from '../devices/block-device.js';
@@ -16,11 +17,16 @@ export function blockPair(
     type: 'vbd',
     backendNodes: { params: 'disk', mode: 'w' },
     frontendNodes: { 'virtual-device': 51712, 'device-type': 'disk' },
-    backend: (guest: Guest) => blockBackend(guest, { open: async () => makeDevice(), ...options }),
+    backend: (guest: Guest) =>
+      serveBackends(guest, blockBackend(guest, { open: async () => makeDevice(), ...options })),
     frontend(guest: Guest) {
       const disks = new Map<string, FrontDisk>();
+      const served = serveFrontends(
+        guest,
+        blockFrontend(guest, (id, disk) => (disk ? disks.set(id, disk) : disks.delete(id))),
+      );
       return {
-        driver: blockFrontend(guest, (id, disk) => (disk ? disks.set(id, disk) : disks.delete(id))),
+        stop: () => served.stop(),
         async exercise(id) {
           const disk = disks.get(id);
           if (!disk) throw new Error(`disk ${id} is not there`);

@@ -1,4 +1,5 @@
 import type { Guest } from '@xenolith/guest-api';
+import { serveBackends, serveFrontends } from '@xenolith/xenbus';
 import type { DriverPair } from '@xenolith/xenbus/testing';
 import { netBackend } from '../backend/net-backend.js';
 import type { NetBackendOptions } from '../backend/options.js';
@@ -34,15 +35,20 @@ export function netPair(
     type: 'vif',
     backendNodes: { bridge: 'xenbr0', mac: '00:16:3e:00:00:01' },
     frontendNodes: { mac: '00:16:3e:00:00:01', handle: 0 },
-    backend: (guest: Guest) => netBackend(guest, { open: async () => echoPort(), ...options }),
+    backend: (guest: Guest) =>
+      serveBackends(guest, netBackend(guest, { open: async () => echoPort(), ...options })),
     frontend(guest: Guest) {
       const networks = new Map<string, FrontInterface>();
-      return {
-        driver: netFrontend(
+      const served = serveFrontends(
+        guest,
+        netFrontend(
           guest,
           (id, network) => (network ? networks.set(id, network) : networks.delete(id)),
           frontOptions,
         ),
+      );
+      return {
+        stop: () => served.stop(),
         async exercise(id) {
           const network = networks.get(id);
           if (!network) throw new Error(`interface ${id} is not there`);

@@ -1,3 +1,4 @@
-export { backendCompliance, frontendCompliance } from './compliance.js';
+export { backendCompliance } from './backend-compliance.js';
 export { Fabric, FabricGuest, settle } from './fabric.js';
-export type { ComplianceCase, DriverPair } from './rig.js';
+export { frontendCompliance } from './frontend-compliance.js';
+export type { ComplianceCase, DriverPair, ServedFrontends } from './rig.js';
