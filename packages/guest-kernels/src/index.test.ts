@@ -14,6 +14,7 @@ const images: [string, Uint8Array][] = [
   ['grants', kernels.grantsKernel],
   ['xenstore', kernels.xenstoreKernel],
   ['neighbour', kernels.neighbourKernel],
+  ['pingpong', kernels.pingpongKernel],
   ['smp', kernels.smpKernel],
   ['tables', kernels.tablesKernel],
 ];

@@ -6,6 +6,7 @@ import fuzz from './generated/fuzz.js';
 import grants from './generated/grants.js';
 import hello from './generated/hello.js';
 import neighbour from './generated/neighbour.js';
+import pingpong from './generated/pingpong.js';
 import smp from './generated/smp.js';
 import tables from './generated/tables.js';
 import xenstore from './generated/xenstore.js';
@@ -36,6 +37,9 @@ export const grantsKernel: Uint8Array = /* @__PURE__ */ decode(grants);
 
 /** Shares a page with another domain by grant, as its command line says: `grant N` or `map N`. Takes single letters then. */
 export const neighbourKernel: Uint8Array = /* @__PURE__ */ decode(neighbour);
+
+/** One of two ends of an event channel that wake each other in turns: `serve N ROUNDS` or `call N ROUNDS`. For measuring. */
+export const pingpongKernel: Uint8Array = /* @__PURE__ */ decode(pingpong);
 
 /** Uses xenstore in every way that a guest does, and says what came of it; `wait`: powers off when it is told to. */
 export const xenstoreKernel: Uint8Array = /* @__PURE__ */ decode(xenstore);

@@ -21,7 +21,8 @@ void handle_events(void) {
   while (words) {
     u64 word = (u64)__builtin_ctzl(words);
     words &= words - 1;
-    __atomic_exchange_n(&shared_info->evtchn_pending[word], 0, __ATOMIC_SEQ_CST);
+    /* What is masked stays pending: whoever masked a port looks at it later. */
+    __atomic_fetch_and(&shared_info->evtchn_pending[word], READ_ONCE(shared_info->evtchn_mask[word]), __ATOMIC_SEQ_CST);
   }
 }
 
