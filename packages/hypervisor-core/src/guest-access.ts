@@ -5,6 +5,8 @@ import type { GuestAccess } from './memory/interfaces.js';
 
 const PAGE_MASK = 0xfffn;
 const FAULT = -1;
+/** What is copied byte by byte, which is quicker than to make views of it. */
+const isSmall = (length: number): boolean => length > 0 && length <= 128;
 
 /**
  * The running vCPU's memory, through the page tables that are loaded. A failed access may change the processor's `cr2` and
@@ -15,19 +17,39 @@ export class CurrentGuestAccess implements GuestAccess {
 
   copyFrom(address: bigint, length: number): Uint8Array | undefined {
     const out = new Uint8Array(length);
-    let done = 0;
-    while (done < length) {
+    return this.copyInto(address, out) ? out : undefined;
+  }
+
+  copyInto(address: bigint, into: Uint8Array): boolean {
+    const { bytes } = this.cpu;
+    const { length } = into;
+    if (isSmall(length) && Number(address & PAGE_MASK) + length <= 4096) {
+      const machine = this.machineAddress(address, 0);
+      if (machine < 0) return false;
+      for (let i = 0; i < length; i++) into[i] = bytes[machine + i]!;
+      return true;
+    }
+    for (let done = 0; done < length; ) {
       const linear = BigInt.asUintN(64, address + BigInt(done));
       const part = Math.min(length - done, 4096 - Number(linear & PAGE_MASK));
       const machine = this.machineAddress(linear, 0);
-      if (machine < 0) return undefined;
-      out.set(this.cpu.bytes.subarray(machine, machine + part), done);
+      if (machine < 0) return false;
+      into.set(bytes.subarray(machine, machine + part), done);
       done += part;
     }
-    return out;
+    return true;
   }
 
   copyTo(address: bigint, bytes: Uint8Array): boolean {
+    const { length } = bytes;
+    if (isSmall(length) && Number(address & PAGE_MASK) + length <= 4096) {
+      const machine = this.machineAddress(address, 1);
+      if (machine < 0) return false;
+      const to = this.cpu.bytes;
+      for (let i = 0; i < length; i++) to[machine + i] = bytes[i]!;
+      this.cpu.codeWritten(machine, length);
+      return true;
+    }
     let done = 0;
     while (done < bytes.length) {
       const linear = BigInt.asUintN(64, address + BigInt(done));

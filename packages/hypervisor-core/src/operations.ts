@@ -82,34 +82,50 @@ export class Operations<C, P extends string = string> {
   }
 }
 
+/**
+ * Copies a structure in, each time into the same private bytes, so that a hypercall makes no garbage: what it answers
+ * (undefined: EFAULT) holds until it is asked again.
+ */
+export function structReader<F>(
+  layout: Layout<F>,
+): (guest: GuestAccess, address: bigint) => Accessed<F> | undefined {
+  const bytes = new Uint8Array(layout.size);
+  const copy = layout.at(new DataView(bytes.buffer));
+  return (guest, address) => (guest.copyInto(address, bytes) ? copy : undefined);
+}
+
 /** A sub-operation whose argument is a structure: the handler gets a private copy of it, or the guest gets EFAULT. */
 export const taking = <C extends WithGuest, F extends Fields>(
   layout: Layout<F>,
   handler: (call: C, request: Accessed<F>, arg: bigint) => number,
-): Row<C> => ({
-  argument: layout,
-  handler: (call, arg) => {
-    const view = copyIn(call, layout, arg);
-    return view ? handler(call, layout.at(view), arg) : -abi.EFAULT;
-  },
-});
+): Row<C> => {
+  const read = structReader(layout);
+  return {
+    argument: layout,
+    handler: (call, arg) => {
+      const request = read(call.guest, arg);
+      return request ? handler(call, request, arg) : -abi.EFAULT;
+    },
+  };
+};
 
 /** As `taking`; what the handler wrote into the structure is copied back if it did not fail. */
 export const updating = <C extends WithGuest, F extends Fields>(
   layout: Layout<F>,
   handler: (call: C, request: Accessed<F>, arg: bigint) => number,
-): Row<C> => ({
-  argument: layout,
-  handler: (call, arg) => {
-    const view = copyIn(call, layout, arg);
-    if (!view) return -abi.EFAULT;
-    const rc = handler(call, layout.at(view), arg);
-    if (rc < 0) return rc;
-    return call.guest.copyTo(arg, new Uint8Array(view.buffer, view.byteOffset, layout.size))
-      ? rc
-      : -abi.EFAULT;
-  },
-});
+): Row<C> => {
+  const read = structReader(layout);
+  return {
+    argument: layout,
+    handler: (call, arg) => {
+      const request = read(call.guest, arg);
+      if (!request) return -abi.EFAULT;
+      const rc = handler(call, request, arg);
+      if (rc < 0) return rc;
+      return call.guest.copyTo(arg, new Uint8Array(request.$view.buffer)) ? rc : -abi.EFAULT;
+    },
+  };
+};
 
 /** A sub-operation that reads its argument itself, or has none. */
 export const plain = <C>(
@@ -123,7 +139,8 @@ export const plain = <C>(
 /** A sub-operation that is refused once its argument, if it has one, could be read. */
 export const refused = <C extends WithGuest>(errno: number, to: RefusedTo, argument?: AnyLayout): Row<C> => ({
   ...(argument && { argument }),
-  handler: (call, arg) => (argument && !copyIn(call, argument, arg) ? -abi.EFAULT : -errno),
+  handler: (call, arg) =>
+    argument && call.guest.copyFrom(arg, argument.size) === undefined ? -abi.EFAULT : -errno,
   refusal: { errno, to },
 });
 
@@ -135,8 +152,3 @@ export const refusedAfter = <C>(errno: number, to: RefusedTo, row: Row<C>): Row<
 
 /** The same row, which may stop in the middle of long work. */
 export const preemptible = <C>(row: Row<C>): Row<C> => ({ ...row, preemptible: true });
-
-function copyIn(call: WithGuest, layout: AnyLayout, arg: bigint): DataView | undefined {
-  const bytes = call.guest.copyFrom(arg, layout.size);
-  return bytes && new DataView(bytes.buffer, bytes.byteOffset, layout.size);
-}

@@ -21,6 +21,8 @@ export interface Site {
   /** The instruction again, leaves in front of it, leaves behind it: see `STATUS`. */
   again(): void;
   exit(): void;
+  /** As `exit`, for SYSCALL. */
+  syscall(): void;
   exitAfter(): void;
   /** A second instruction begins in this handler: runs `none` when the budget is used up, counts it otherwise. */
   count(none: () => void): void;

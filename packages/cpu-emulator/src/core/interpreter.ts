@@ -153,6 +153,7 @@ function emitCold(
       },
       again: leave(STATUS.again),
       exit: leave(STATUS.exit),
+      syscall: leave(STATUS.syscall),
       exitAfter: leave(STATUS.exitAfter),
       count: () => {
         throw new Error('only hot handlers are fused');
@@ -239,6 +240,11 @@ function emitRun(
                   f.set(budget, i32.add(budget, one));
                   leave(here(), RUN.instruction);
                 },
+                syscall: () => {
+                  f.store(at(ENGINE.syscallLength), 0, i32.load8_u(record, RECORD.length));
+                  f.set(budget, i32.add(budget, one));
+                  leave(here(), RUN.syscall);
+                },
                 exitAfter: () => {
                   f.set(record, i32.add(record, i32.const(RECORD_SIZE)));
                   leave(here(), RUN.pause);
@@ -268,6 +274,7 @@ function emitRun(
                 f.brIf(fault, i32.eq(status, i32.const(STATUS.fault)));
                 f.if(i32.eq(status, i32.const(STATUS.jump)), () => site.jump(i64.load(at(ENGINE.nextRip))));
                 f.if(i32.eq(status, i32.const(STATUS.exit)), () => site.exit());
+                f.if(i32.eq(status, i32.const(STATUS.syscall)), () => site.syscall());
                 site.exitAfter();
               });
             });

@@ -66,6 +66,8 @@ export const ENGINE = {
   tsc: engine + 64,
   /** i32: PAUSEs still allowed before the run ends. */
   pauses: engine + 72,
+  /** i32: bytes of the SYSCALL in front of which the run ended. */
+  syscallLength: engine + 76,
   /** 64 bytes for a handler's own use. */
   scratch: engine + 128,
 } as const;
@@ -83,10 +85,12 @@ export const STATUS = {
   exit: 4,
   /** Leave the interpreter behind this instruction. */
   exitAfter: 5,
+  /** As `exit`, in front of a SYSCALL: by far the most frequent, so that it is known without decoding it again. */
+  syscall: 6,
 } as const;
 
 /** What the interpreter's `run` returns. */
-export const RUN = { budget: 0, fault: 1, instruction: 2, pause: 3 } as const;
+export const RUN = { budget: 0, fault: 1, instruction: 2, pause: 3, syscall: 4 } as const;
 
 /** Faults other than the MMU's are reported in its variables too. */
 export const FAULT = { vector: MMU.faultVector, code: MMU.faultCode, address: MMU.faultAddress } as const;

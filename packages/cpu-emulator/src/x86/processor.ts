@@ -145,8 +145,12 @@ export class X86Processor implements Processor {
       const result = this.#exports.run(slice);
       const used = slice - view.getInt32(ENGINE.budget, true);
       this.retired += used;
-      view.setBigUint64(ENGINE.tsc, view.getBigUint64(ENGINE.tsc, true) + BigInt(used), true);
+      this.#advanceTsc(used);
       if (result === RUN.fault) return this.#fault();
+      if (result === RUN.syscall) {
+        this.length = view.getUint32(ENGINE.syscallLength, true);
+        return Exit.syscall;
+      }
       if (result === RUN.instruction) {
         const exit = this.#instructionExit();
         if (exit !== undefined) return exit;
@@ -210,8 +214,6 @@ export class X86Processor implements Processor {
     this.length = insn.length;
     const { name } = insn.encoded.row;
     switch (name) {
-      case 'syscall':
-        return Exit.syscall;
       case 'ud2':
         return this.#invalid();
       case 'int1':
@@ -259,7 +261,15 @@ export class X86Processor implements Processor {
   #done(insn: Instruction): undefined {
     this.#advance(insn.length);
     this.retired++;
-    this.view.setBigUint64(ENGINE.tsc, this.view.getBigUint64(ENGINE.tsc, true) + 1n, true);
+    this.#advanceTsc(1);
+  }
+
+  /** Numbers instead of a bigint, which would be made at each exit. */
+  #advanceTsc(instructions: number): void {
+    const low = this.view.getUint32(ENGINE.tsc, true) + instructions;
+    this.view.setUint32(ENGINE.tsc, low, true);
+    if (low > 0xffff_ffff)
+      this.view.setUint32(ENGINE.tsc + 4, this.view.getUint32(ENGINE.tsc + 4, true) + 1, true);
   }
 
   #setGpr(register: number, value: bigint, size: 2 | 4 | 8): void {
@@ -418,7 +428,7 @@ export class X86Processor implements Processor {
     if (done) {
       this.#setResume(false);
       this.retired = 1;
-      this.view.setBigUint64(ENGINE.tsc, this.view.getBigUint64(ENGINE.tsc, true) + 1n, true);
+      this.#advanceTsc(1);
     }
     return done;
   }

@@ -46,7 +46,8 @@ export function handleHypercall(hv: Hypervisor, vcpu: Vcpu, length: number): voi
   const { regs } = hv.cpu;
   const { gpr } = regs;
   const number = Number(gpr[GPR.rax]!);
-  const args = ARGUMENTS.map((register) => gpr[register]!);
+  // As ARGUMENTS has them; written out because this is done at each hypercall.
+  const args = [gpr[GPR.rdi]!, gpr[GPR.rsi]!, gpr[GPR.rdx]!, gpr[GPR.r10]!, gpr[GPR.r8]!, gpr[GPR.r9]!];
   vcpu.recent.record(0, number, args[0]!, regs.rip);
   const { memory } = hv;
   const result = memory.work.limited(() => makeHypercall(hv, vcpu, number, args));

@@ -23,7 +23,7 @@ import {
   type Layout,
 } from '@xenolith/xen-abi';
 import { isGuestRange } from '../memory/guest-array.js';
-import { type Accessed, Operations, plain, type Row, refused } from '../operations.js';
+import { type Accessed, Operations, plain, type Row, refused, structReader } from '../operations.js';
 import { type Call, u32, u64 } from './call.js';
 
 /** A continuation of cache_flush carries a grant reference above the command (GNTTABOP_CONTINUATION_ARG_SHIFT). */
@@ -49,6 +49,7 @@ const each = <F extends Fields>(
 ): Row<GrantCall> => {
   const { size } = layout;
   const offset: Record<string, number> = layout.offset;
+  const read = structReader(layout);
   const [start, end] = answer === 'status' ? [offset.status, offset.status + 2] : [0, size];
   const handler = (call: GrantCall, at: bigint): number => {
     const { count, guest } = call;
@@ -59,12 +60,12 @@ const each = <F extends Fields>(
       if (i > 0 && memory.work.isEnough)
         return memory.continueWith([BigInt(u32(call, 0) & COMMAND_MASK), address, BigInt(count - i)]);
       memory.work.done += ELEMENT_WORK;
-      const view = guest.read(address, size);
-      if (!view) return -EFAULT;
-      const rc = work(call, layout.at(view));
+      const op = read(guest, address);
+      if (!op) return -EFAULT;
+      const rc = work(call, op);
       if (rc !== 0) return rc;
       if (answer === 'none') continue;
-      const bytes = new Uint8Array(view.buffer, start, end - start);
+      const bytes = new Uint8Array(op.$view.buffer, start, end - start);
       if (!guest.copyTo(address + BigInt(start), bytes)) return -EFAULT;
     }
     return 0;

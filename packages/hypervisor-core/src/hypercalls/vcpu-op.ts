@@ -17,13 +17,23 @@ import {
 } from '@xenolith/xen-abi';
 import { setInfoGuest } from '../domain/set-info-guest.js';
 import type { Vcpu } from '../domain/vcpu.js';
-import { type Accessed, Operations, plain, preemptible, refused, taking } from '../operations.js';
+import {
+  type Accessed,
+  Operations,
+  plain,
+  preemptible,
+  refused,
+  structReader,
+  taking,
+} from '../operations.js';
 import { copyTimeArea } from '../time/time-records.js';
 import { type Call, s32, u32, u64 } from './call.js';
 
 const NS_PER_MS = 1_000_000n;
 /** STIME_DELTA_MAX: half of what a signed 64-bit time holds. */
 const MAX_PERIOD = (1n << 62n) - 1n;
+
+const readSingleshot = structReader(VcpuSetSingleshotTimer);
 
 /** A call of vcpu_op, about `target`. */
 interface VcpuCall extends Call {
@@ -59,7 +69,7 @@ export const VCPU_OPERATIONS = new Operations<VcpuCall, 'VCPUOP_'>('VCPUOP_', {
   set_singleshot_timer: plain((call, arg) => {
     const { guest, hv, target, vcpu } = call;
     if (target !== vcpu) return -EINVAL;
-    const request = guest.readStruct(VcpuSetSingleshotTimer, arg);
+    const request = readSingleshot(guest, arg);
     if (!request) return -EFAULT;
     // Behind 2^63 it is a time that is over.
     hv.startSingleshot(target, Number(BigInt.asIntN(64, request.timeout_abs_ns)));

@@ -59,6 +59,8 @@ export interface PvVcpu {
 export interface GuestAccess {
   /** A copy of `length` bytes (0 …), or undefined (EFAULT). */
   copyFrom(address: bigint, length: number): Uint8Array | undefined;
+  /** Fills `into` from `address` on; false (EFAULT) when any of it is not readable: then a part may have been filled. */
+  copyInto(address: bigint, into: Uint8Array): boolean;
   /** Writes all of `bytes`; false (EFAULT) when any page is not writable: earlier pages may then have been written. */
   copyTo(address: bigint, bytes: Uint8Array): boolean;
 }

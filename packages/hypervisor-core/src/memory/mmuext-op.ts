@@ -3,7 +3,7 @@ import { FrameType } from '@xenolith/mmu/frames';
 import { EACCES, EFAULT, EINVAL, EOPNOTSUPP, EPERM, ERESTART, MmuextOp } from '@xenolith/xen-abi';
 import { Operations, plain, type Row, refused } from '../operations.js';
 import { checkVcpuMask } from './flush.js';
-import { asWords, isGuestRange, readU32, writeU32 } from './guest-array.js';
+import { isGuestRange, readU32, writeU32 } from './guest-array.js';
 import type { GuestAccess, PvVcpu } from './interfaces.js';
 import { setLdt } from './ldt.js';
 import { PREEMPTED } from './mmu-update.js';
@@ -13,6 +13,10 @@ const SIZE = MmuextOp.size;
 const CMD = MmuextOp.offset.cmd / 4;
 const ARG1 = MmuextOp.offset.arg1 / 4;
 const ARG2 = MmuextOp.offset.arg2 / 4;
+
+/** The operation that is being done, as the guest has it: one is decoded before the next is copied. */
+const copied = new Uint8Array(SIZE);
+const words = new Uint32Array(copied.buffer);
 
 /** One operation, copied from the guest. Frame numbers beyond every machine's stay beyond (they need not be exact). */
 interface Operation {
@@ -57,13 +61,12 @@ export function mmuextOp(
       rc = -ERESTART;
       break;
     }
-    const bytes = guest.copyFrom(address, SIZE);
-    if (bytes === undefined) {
+    if (!guest.copyInto(address, copied)) {
       rc = -EFAULT;
       break;
     }
     memory.work.done++;
-    const op = decode(asWords(bytes));
+    const op = decode(words);
     rc = Number(MMUEXT_OPERATIONS.make(op.cmd, { memory, vcpu, guest, op }, address));
     if (rc !== 0) break;
   }

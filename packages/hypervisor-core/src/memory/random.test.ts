@@ -41,6 +41,10 @@ class Arguments implements GuestAccess {
     const at = Number(address & 0xffn);
     return this.bytes.slice(at, at + length);
   }
+  copyInto(address: bigint, into: Uint8Array): boolean {
+    into.set(this.copyFrom(address, into.length));
+    return true;
+  }
   copyTo(address: bigint, bytes: Uint8Array): boolean {
     this.bytes.set(bytes, Number(address & 0xffn));
     return true;

@@ -15,7 +15,11 @@ export interface Bounce {
 }
 
 /** TF, RF, NT and VM are cleared by any trap; AC so that the kernel gets no alignment checks. */
-const CLEARED = FLAG.ac | FLAG.vm | FLAG.rf | FLAG.nt | FLAG.tf;
+const WITHOUT_CLEARED = ~(FLAG.ac | FLAG.vm | FLAG.rf | FLAG.nt | FLAG.tf);
+const WITHOUT_IF_AND_IOPL = ~(FLAG.if | FLAG.iopl);
+
+/** The frame that is being built, in `words` words. */
+const frame = new BigUint64Array(12);
 
 /**
  * Builds the frame with which Xen enters a 64-bit PV kernel and points the running vCPU at the handler
@@ -56,21 +60,21 @@ export function createBounceFrame(run: Running, vcpu: Vcpu, bounce: Bounce): boo
   }
 
   const mask = run.info.upcallMask(vcpu);
-  let flags = regs.rflags & ~(FLAG.if | FLAG.iopl);
+  let flags = regs.rflags & WITHOUT_IF_AND_IOPL;
   if (mask === 0) flags |= FLAG.if;
   if (domain.hasAssist(VMASST_TYPE_architectural_iopl)) flags |= BigInt(vcpu.iopl) << 12n;
-  const frame = [regs.gpr[GPR.rcx]!, regs.gpr[GPR.r11]!];
-  frame.push(...(bounce.segments ?? []).map(BigInt));
-  if (bounce.errorCode !== undefined) frame.push(BigInt(bounce.errorCode >>> 0));
-  frame.push(
-    regs.rip,
-    BigInt(cs) | (BigInt(mask) << 32n),
-    flags,
-    regs.gpr[GPR.rsp]!,
-    BigInt(regs.selectors[SEG.ss]!),
-  );
-  const sp = U64(top - BigInt(frame.length * 8));
-  if (!push(run, sp, frame)) {
+  let words = 0;
+  frame[words++] = regs.gpr[GPR.rcx]!;
+  frame[words++] = regs.gpr[GPR.r11]!;
+  if (bounce.segments) for (const selector of bounce.segments) frame[words++] = BigInt(selector);
+  if (bounce.errorCode !== undefined) frame[words++] = BigInt(bounce.errorCode >>> 0);
+  frame[words++] = regs.rip;
+  frame[words++] = BigInt(cs + mask * 2 ** 32);
+  frame[words++] = flags;
+  frame[words++] = regs.gpr[GPR.rsp]!;
+  frame[words++] = BigInt(regs.selectors[SEG.ss]!);
+  const sp = U64(top - BigInt(words * 8));
+  if (!push(run, sp, words)) {
     domain.crash(`cannot write a trap frame to the kernel stack at ${sp.toString(16)}`);
     return false;
   }
@@ -81,7 +85,7 @@ export function createBounceFrame(run: Running, vcpu: Vcpu, bounce: Bounce): boo
 
   if (bounce.masksEvents) run.info.setUpcallMask(vcpu, mask | 1);
   vcpu.returnsBySysret = true;
-  regs.rflags = regs.rflags & ~CLEARED;
+  regs.rflags = regs.rflags & WITHOUT_CLEARED;
   regs.selectors[SEG.ss] = FLAT_KERNEL_SS;
   regs.selectors[SEG.cs] = FLAT_KERNEL_CS;
   regs.long = true;
@@ -90,15 +94,16 @@ export function createBounceFrame(run: Running, vcpu: Vcpu, bounce: Bounce): boo
   return true;
 }
 
-function push(run: Running, sp: bigint, words: readonly bigint[]): boolean {
+function push(run: Running, sp: bigint, words: number): boolean {
   // Nearly always the frame lies in one page.
-  const length = words.length * 8;
+  const length = words * 8;
   if (Number(sp & 0xfffn) + length <= 4096) {
     const machine = run.access.machineAddress(sp, 1);
     if (machine < 0) return false;
-    for (let i = 0; i < words.length; i++) run.cpu.view.setBigUint64(machine + i * 8, words[i]!, true);
+    for (let i = 0; i < words; i++) run.cpu.view.setBigUint64(machine + i * 8, frame[i]!, true);
     run.cpu.codeWritten(machine, length);
     return true;
   }
-  return words.every((word, i) => run.access.writeU64(U64(sp + BigInt(i * 8)), word));
+  for (let i = 0; i < words; i++) if (!run.access.writeU64(U64(sp + BigInt(i * 8)), frame[i]!)) return false;
+  return true;
 }

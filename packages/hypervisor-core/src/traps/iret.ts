@@ -5,6 +5,13 @@ import { type Running, toggleGuestMode } from '../domain/running.js';
 import type { Vcpu } from '../domain/vcpu.js';
 import { checkCodeSegment, checkDataSegment, injectSegmentFault } from './segments.js';
 
+/** The frame that is being popped. */
+const copied = new Uint8Array(IretContext.size);
+const frame = new DataView(copied.buffer);
+type Field = keyof typeof IretContext.offset;
+const word = (field: Field): bigint => frame.getBigUint64(IretContext.offset[field], true);
+const half = (field: Field): number => frame.getUint16(IretContext.offset[field], true);
+
 /**
  * HYPERVISOR_iret: pops an `iret_context` off the kernel's stack and continues there, in user mode when its CS has RPL 3
  * (xen/arch/x86/pv/iret.c). Returns the value for RAX. A frame that cannot be read crashes the domain.
@@ -12,13 +19,11 @@ import { checkCodeSegment, checkDataSegment, injectSegmentFault } from './segmen
 export function guestIret(run: Running, vcpu: Vcpu): bigint {
   const { regs } = run.cpu;
   const { domain } = vcpu;
-  const view = run.access.read(regs.gpr[GPR.rsp]!, IretContext.size);
-  if (!view) {
+  if (!run.access.copyInto(regs.gpr[GPR.rsp]!, copied)) {
     domain.crash('fault while reading the IRET frame from the guest stack');
     return 0n;
   }
-  const word = (field: keyof typeof IretContext.offset) => view.getBigUint64(IretContext.offset[field], true);
-  const cs = Number(word('cs') & 0xffffn);
+  const cs = half('cs');
   const flags = word('rflags');
   if ((cs & 3) === 3) {
     if (vcpu.guestTableUser === 0) {
@@ -33,7 +38,7 @@ export function guestIret(run: Running, vcpu: Vcpu): bigint {
   regs.selectors[SEG.cs] = cs | 3;
   regs.rflags = (flags & ~(FLAG.iopl | FLAG.vm)) | FLAG.if;
   regs.gpr[GPR.rsp] = word('rsp');
-  regs.selectors[SEG.ss] = Number(word('ss') & 0xffffn) | 3;
+  regs.selectors[SEG.ss] = half('ss') | 3;
   const bySysret = (word('flags') & BigInt(VGCF_in_syscall)) !== 0n;
   if (!bySysret) {
     vcpu.returnsBySysret = false;
@@ -42,8 +47,9 @@ export function guestIret(run: Running, vcpu: Vcpu): bigint {
   }
   run.info.setUpcallMask(vcpu, flags & FLAG.if ? 0 : 1);
   vcpu.nmiMasked = false;
-  if (!bySysret) checkReturnSegments(run, vcpu, word('rax'));
-  return word('rax');
+  const rax = word('rax');
+  if (!bySysret) checkReturnSegments(run, vcpu, rax);
+  return rax;
 }
 
 /** Xen's own IRET may fault on the selectors; the guest then gets the exception as if at the place it returns to. */

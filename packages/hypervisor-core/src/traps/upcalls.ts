@@ -28,6 +28,8 @@ export function prepareReturn(run: Running, vcpu: Vcpu): void {
   if (vcpu.returnsBySysret) returnBySysret(run, vcpu);
 }
 
+const WITHOUT_IOPL_AND_VM = ~(FLAG.iopl | FLAG.vm);
+
 /** SYSRET loads RIP from RCX and RFLAGS from R11, and flat segments; IRET is used when RIP is not canonical, and faults. */
 function returnBySysret(run: Running, vcpu: Vcpu): void {
   const { regs } = run.cpu;
@@ -40,7 +42,7 @@ function returnBySysret(run: Running, vcpu: Vcpu): void {
     return;
   }
   regs.gpr[GPR.rcx] = rip;
-  regs.gpr[GPR.r11] = (regs.rflags & ~(FLAG.iopl | FLAG.vm)) | FLAG.if;
+  regs.gpr[GPR.r11] = (regs.rflags & WITHOUT_IOPL_AND_VM) | FLAG.if;
   const compat = regs.selectors[SEG.cs] === FLAT_USER_CS32;
   regs.selectors[SEG.cs] = compat ? FLAT_USER_CS32 : FLAT_KERNEL_CS;
   regs.selectors[SEG.ss] = FLAT_KERNEL_SS;

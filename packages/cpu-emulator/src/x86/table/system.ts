@@ -35,7 +35,7 @@ export const system: Row[] = [
     rdtsc(cx);
     cx.setGpr(REG.rcx, i64.const(0), 4);
   }),
-  row('syscall', ['0f 05'], exits, { ends: true }),
+  row('syscall', ['0f 05'], (cx) => cx.site.syscall(), { ends: true }),
   row('int1', ['f1'], exits, { ends: true }),
   row('int3', ['cc'], exits, { ends: true }),
   row('int', ['cd Ib'], exits, { ends: true }),

@@ -143,6 +143,12 @@ export class SmallGuest implements GuestAccess {
     return out;
   }
 
+  copyInto(address: bigint, into: Uint8Array): boolean {
+    const bytes = this.copyFrom(address, into.length);
+    if (bytes) into.set(bytes);
+    return bytes !== undefined;
+  }
+
   copyTo(address: bigint, bytes: Uint8Array): boolean {
     for (let i = 0; i < bytes.length; i++) {
       const at = this.#machine(address + BigInt(i), true);
