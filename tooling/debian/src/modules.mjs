@@ -3,7 +3,10 @@ import { basename, join } from 'node:path';
 
 /** @typedef {import('./cpio.mjs').CpioEntry} CpioEntry */
 
-/** Modules of Debian's kernel that guests here may load: Xen's drivers, and ext4 with what it needs. */
+/**
+ * Modules of Debian's kernel that guests here may load: Xen's drivers, ext4 with what it needs, and virtio's drivers for
+ * the guests of QEMU that ours are compared with.
+ */
 export const MODULES = [
   'xen-blkfront',
   'xen-blkback',
@@ -16,6 +19,15 @@ export const MODULES = [
   'crc32c-intel',
   'crc32c_generic',
   'libcrc32c',
+  'virtio_blk',
+  'virtio_net',
+  'virtio_pci',
+  'virtio',
+  'virtio_ring',
+  'virtio_pci_modern_dev',
+  'virtio_pci_legacy_dev',
+  'net_failover',
+  'failover',
 ];
 
 /**
