@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { type Ended, Machine, pieces, runToEnd } from './debian-machine.js';
-import { BOOT, copy, copyOfRoot, fsck, reason, Shell, shaInside, shaOf } from './debian-root.js';
+import { copy, copyOfRoot, fsck, reason, shaInside, shaOf } from './debian-root.js';
+import { BOOT, Shell } from './guest-shell.js';
 import { xenolith } from './xenolith.js';
 
 /** Size of the file that is written and read back. */

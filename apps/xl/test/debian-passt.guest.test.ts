@@ -1,39 +1,13 @@
-import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { busyboxInitramfs, moduleEntries } from '@xenolith-tooling/debian';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { consoleLines } from './debian-dmesg.js';
-import { type Ended, Machine, reason as noKernel, pieces } from './debian-machine.js';
+import { type Ended, Machine, pieces } from './debian-machine.js';
+import { freePort, isListening, outsideRamdisk, reason, serveHttp } from './outside.js';
 
-const hasPasst = spawnSync('passt', ['--version']).error === undefined || process.env.CI === 'true';
-const reason = noKernel ?? (hasPasst ? undefined : 'passt is not installed');
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
-
-/** A port of the loopback that nobody has. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await listen(server);
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-const listen = (server: Server): Promise<void> =>
-  new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-
-const isListening = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 
 /** A guest that fetches a file and offers one, reboots, does it again, and powers off. It reaches the loopback only. */
 describe.skipIf(reason !== undefined)(`a Debian guest behind passt (${reason ?? 'found'})`, () => {
@@ -48,21 +22,15 @@ describe.skipIf(reason !== undefined)(`a Debian guest behind passt (${reason ?? 
       .map((line) => line.slice(word.length + 1));
 
   beforeAll(async () => {
-    const init = readFileSync(new URL('../fixtures/outside-init.sh', import.meta.url));
     const ramdisk = join(directory, 'initrd.gz');
-    writeFileSync(
-      ramdisk,
-      busyboxInitramfs(pieces!.busybox, init, moduleEntries(pieces!.modules, ['xen-netfront'])),
-    );
+    writeFileSync(ramdisk, outsideRamdisk('outside-init.sh'));
     const forwarded = await freePort();
-    const server = createServer(async ({ url }, response) => {
+    const { server, port } = await serveHttp(async ({ url }, response) => {
       if (url === '/data') return void response.end(data);
       const offered = await fetch(`http://127.0.0.1:${forwarded}/data`);
       served.push(sha256(new Uint8Array(await offered.arrayBuffer())));
       response.end(served.length === 1 ? 'reboot' : 'poweroff');
     });
-    await listen(server);
-    const { port } = server.address() as AddressInfo;
     const machine = new Machine([
       ...['run', pieces!.vmlinuz, '--ramdisk', ramdisk, '--memory', '256', '--timeout', '400'],
       ...['--vif', `type=passt,restrict=1,loopback=1,tcp=${forwarded}:80`],

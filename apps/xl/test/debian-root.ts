@@ -3,15 +3,12 @@ import { createHash } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { debianRoot } from '@xenolith-tooling/debian';
-import { type Machine, reason as noKernel, pieces } from './debian-machine.js';
+import { reason as noKernel, pieces } from './debian-machine.js';
 
 const root: { image?: string; reason?: string | undefined } = pieces ? debianRoot() : { reason: noKernel };
 
 /** Why the tests of Debian's root file system cannot be run here. */
 export const { reason } = root;
-
-/** For loaded machines: a boot to the login takes half a minute. */
-export const BOOT = 400;
 
 /** A fresh copy of the root file system that may be written to. @returns its path */
 export function copyOfRoot(directory: string, name = 'root.img'): string {
@@ -51,37 +48,3 @@ export function shaInside(image: string, path: string): string {
 }
 
 export const shaOf = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
-
-/** A shell on a guest's console whose prompt is dash's `# `, at the beginning of a line. */
-export class Shell {
-  constructor(private readonly machine: Machine) {}
-
-  /** Logs in as root and starts dash, which draws no lines of its own. */
-  static async login(machine: Machine): Promise<Shell> {
-    await machine.expect(/login: $/, BOOT);
-    machine.type('root\r');
-    await machine.expect(/Password: $/);
-    machine.type('xenolith\r');
-    await machine.expect(/root@debian:~# $/);
-    machine.type('exec sh\r');
-    // The prompt stands behind what bash said to the terminal.
-    await machine.expect(/# $/);
-    return new Shell(machine);
-  }
-
-  /** Runs a command. @returns what it printed, line by line */
-  async run(command: string, seconds = 120): Promise<string[]> {
-    this.machine.type(`${command}\r`);
-    const said = await this.machine.expect(/\n# $/, seconds);
-    return said.split('\n').slice(1, -1);
-  }
-
-  /** Runs it again and again until the pattern is in what it prints. */
-  async until(command: string, pattern: RegExp): Promise<void> {
-    for (let tries = 0; tries < 100; tries++) {
-      if (pattern.test((await this.run(command)).join('\n'))) return;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    throw new Error(`${command} never shows ${pattern}`);
-  }
-}
