@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { Machine, pieces } from './debian-machine.js';
-import { BOOT, copyOfRoot, reason as noRoot, Shell, shaInside, shaOf } from './debian-root.js';
+import { copyOfRoot, reason as noRoot, shaInside, shaOf } from './debian-root.js';
+import { BOOT, Shell } from './guest-shell.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'debian-qcow2-'));
 afterAll(() => rmSync(directory, { recursive: true }));
