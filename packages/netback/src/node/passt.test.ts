@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { readdirSync, readFileSync } from 'node:fs';
-import { createServer, connect as dial, type Socket } from 'node:net';
+import { createServer } from 'node:net';
 import type { Logger } from '@xenolith/host-interface';
 import { describe, expect, it } from 'vitest';
 import { writeChecksum, writeIpChecksum } from '../frame/checksum.js';
@@ -9,27 +9,11 @@ import { findHeaders } from '../frame/headers.js';
 import { packet } from '../frame/testing.js';
 import { listenTo, outsideClock, until } from '../ports/testing.js';
 import { passtArguments, startPasst } from './passt.js';
+import { answers, freePort, WHO_HAS_GATEWAY } from './testing.js';
 
 const clock = outsideClock;
 /** In CI it is there. */
 const isInstalled = spawnSync('passt', ['--version']).error === undefined || process.env.CI === 'true';
-
-/** A TCP port of this machine's loopback that nobody has. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-/** Whether somebody listens there. */
-const answers = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket: Socket = dial(port, '127.0.0.1');
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
-  });
 
 describe('what passt is told', () => {
   const words = (options: object) => passtArguments({ clock, ...options }).join(' ');
@@ -184,16 +168,3 @@ function echoOf(data: Uint8Array): Uint8Array {
   exchange(transport, transport + 2, 2);
   return echo;
 }
-
-/** ARP: 00:16:3e:00:00:01 at 10.0.2.15 asks for 10.0.2.2. */
-const WHO_HAS_GATEWAY = Buffer.from(
-  'ffffffffffff' +
-    '00163e000001' +
-    '0806' +
-    '0001080006040001' +
-    '00163e000001' +
-    '0a00020f' +
-    '000000000000' +
-    '0a000202',
-  'hex',
-);
