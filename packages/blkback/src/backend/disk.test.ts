@@ -1,5 +1,5 @@
 import { FrontRing } from '@xenolith/shared-ring';
-import { BLKIF_RSP_ERROR, BLKIF_RSP_OKAY, x86_32, x86_64 } from '@xenolith/xen-abi';
+import { BLKIF_RSP_EOPNOTSUPP, BLKIF_RSP_ERROR, BLKIF_RSP_OKAY, x86_32, x86_64 } from '@xenolith/xen-abi';
 import { settle } from '@xenolith/xenbus/testing';
 import { describe, expect, it } from 'vitest';
 import { type BlockRequest, decodeResponse, encodeRequest, encodeSegments } from '../codec/index.js';
@@ -25,6 +25,58 @@ describe('a disk', () => {
     expect(
       ['feature-max-indirect-segments', 'max-ring-page-order', 'multi-queue-max-queues'].map(node),
     ).toEqual(['256', '4', '4']);
+  });
+
+  it('offers nothing that it is not to do', async () => {
+    const cannot = Object.assign(new MemoryDevice(1 << 20), { discard: undefined });
+    const options = { maxIndirectSegments: 0, maxPersistentGrants: 0, maxQueues: 1, maxRingPageOrder: 0 };
+    const features = async (setUp: Parameters<typeof rawFrontend>[0]) => {
+      const { fabric, backDirectory } = await rawFrontend(setUp);
+      return [
+        'feature-discard',
+        'feature-persistent',
+        'feature-max-indirect-segments',
+        'max-ring-page-order',
+      ].map((name) => fabric.store.readIfExists(`${backDirectory}/${name}`));
+    };
+    expect(await features({ device: cannot, options })).toEqual([undefined, '0', undefined, '0']);
+    expect((await features({ backendNodes: { 'discard-enable': 0 } }))[0]).toBeUndefined();
+    const { exchange } = await rawFrontend({ device: cannot });
+    const discard: BlockRequest = { kind: 'discard', id: 1n, sector: 0n, sectors: 8n, secure: false };
+    expect((await exchange([discard]))[0]?.status).toBe(BLKIF_RSP_EOPNOTSUPP);
+  });
+
+  it('a flush is done when the device has flushed, and fails when that fails', async () => {
+    const waiting: { resolve(): void; reject(error: Error): void }[] = [];
+    const device = Object.assign(new MemoryDevice(1 << 20), {
+      flush: () => new Promise<void>((resolve, reject) => waiting.push({ resolve, reject })),
+    });
+    const { exchange } = await rawFrontend({ device });
+    const flush: BlockRequest = { kind: 'flush', id: 1n, sector: 0n, segments: [], claimed: 0 };
+    expect(await exchange([flush, flush])).toEqual([]);
+    waiting[0]!.resolve();
+    expect(await exchange([])).toEqual([{ id: 1n, operation: 3, status: BLKIF_RSP_OKAY }]);
+    waiting[1]!.reject(new Error('the platter is gone'));
+    expect((await exchange([]))[0]?.status).toBe(BLKIF_RSP_ERROR);
+  });
+
+  it('tells a connected frontend that it is larger now', async () => {
+    const device = new MemoryDevice(1 << 20);
+    const { fabric, backDirectory, exchange, buffer } = await rawFrontend({ device });
+    const { ref } = buffer(4);
+    expect((await exchange([transfer('write', 2048, ref)]))[0]?.status).toBe(BLKIF_RSP_ERROR);
+    device.resize(2 << 20);
+    let told = 0;
+    const watch = fabric.toolstack.watch(`${backDirectory}/state`);
+    void (async () => {
+      for await (const _ of watch) told++;
+    })();
+    await settle();
+    told = 0;
+    fabric.store.write(`${backDirectory}/params`, 'disk');
+    await settle();
+    expect([fabric.store.read(`${backDirectory}/sectors`), told]).toEqual(['4096', 1]);
+    expect((await exchange([transfer('write', 2048, ref)]))[0]?.status).toBe(BLKIF_RSP_OKAY);
   });
 
   it.each([

@@ -28,6 +28,9 @@ export interface DiskOptions {
 /** Lines of the log that one disk may fill with what its frontend does wrong. */
 const MAX_COMPLAINTS = 10;
 
+/** Bytes of requests that one disk does at a time: so much memory a frontend can take with requests to a slow device. */
+const MAX_UNDER_WAY = 16 << 20;
+
 /** One disk: does what requests ask for, on the device behind it. Without a device it is an empty drive. */
 export class Disk {
   readonly statistics: DiskStatistics = {
@@ -39,6 +42,9 @@ export class Disk {
     bytesWritten: 0,
     errors: 0,
   };
+
+  private underWay = 0;
+  private readonly waiting = new Set<() => void>();
 
   constructor(
     private readonly options: DiskOptions,
@@ -68,8 +74,7 @@ export class Disk {
 
   /** What a request takes: the fixed part, and a nanosecond for two bytes, as a fast local disk. */
   latencyNs(plan: Plan): number {
-    const bytes = plan.kind === 'flush' || plan.kind === 'discard' ? 0 : plan.length;
-    return this.options.latencyNs + bytes / 2;
+    return this.options.latencyNs + bytesOf(plan) / 2;
   }
 
   /** @param data of writes @returns the bytes of a read */
@@ -98,6 +103,25 @@ export class Disk {
     }
   }
 
+  /** Whether another request may begin. If not, `again` is called when it may. */
+  hasRoom(again: () => void): boolean {
+    if (this.underWay < MAX_UNDER_WAY) return true;
+    this.waiting.add(again);
+    return false;
+  }
+
+  /** A request that takes its time has begun. */
+  begun(plan: Plan): void {
+    this.underWay += bytesOf(plan);
+  }
+
+  ended(plan: Plan): void {
+    this.underWay -= bytesOf(plan);
+    const waiting = [...this.waiting];
+    this.waiting.clear();
+    for (const again of waiting) again();
+  }
+
   /** A request failed, or was refused. */
   noteError(error: unknown): void {
     const { log, name } = this.options;
@@ -113,6 +137,9 @@ export class Disk {
     await device.flush();
   }
 }
+
+/** What is moved. */
+const bytesOf = (plan: Plan): number => (plan.kind === 'flush' || plan.kind === 'discard' ? 0 : plan.length);
 
 const settled = (result: Awaitable<void>): Awaitable<undefined> =>
   result instanceof Promise ? result.then(() => undefined) : undefined;

@@ -33,7 +33,7 @@ export interface QueueOptions {
 
 /**
  * One ring of a disk: takes requests, has the disk do them, and answers, in the order in which they are done. At most as
- * many are under way as the ring has slots.
+ * many are under way as the ring has slots, and as the disk has room for.
  */
 export class BlockQueue {
   private closed = false;
@@ -41,19 +41,19 @@ export class BlockQueue {
   /** A barrier that waits for earlier writes, or is being done: nothing behind it begins. */
   private barrier: { request: BlockRequest; plan: Plan } | 'running' | undefined;
 
+  private readonly again = (): void => this.service();
+
   constructor(private readonly options: QueueOptions) {}
 
   /** Does all there is to do; called on each event. */
   service(): void {
     const { ring } = this.options;
     if (this.closed || !this.options.live()) return;
-    do {
-      while (!this.barrier) {
-        const slot = ring.take();
-        if (!slot) break;
-        this.begin(decodeRequest(slot, this.options.abi));
-      }
-    } while (!this.barrier && ring.finalCheck());
+    while (!this.barrier && this.options.disk.hasRoom(this.again)) {
+      const slot = ring.take();
+      if (slot) this.begin(decodeRequest(slot, this.options.abi));
+      else if (!ring.finalCheck()) break;
+    }
     this.push();
     if (ring.corrupt) {
       this.close();
@@ -103,8 +103,10 @@ export class BlockQueue {
       return;
     }
     if (isWrite) this.writesUnderWay++;
+    disk.begun(plan);
     clock.completion(result, disk.latencyNs(plan), (outcome) => {
       if (isWrite) this.writesUnderWay--;
+      disk.ended(plan);
       if (this.closed || !this.options.live()) return;
       if (outcome.status === 'rejected') this.fail(request, plan, outcome.reason);
       else this.finish(request, plan, outcome.value);

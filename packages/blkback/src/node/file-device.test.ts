@@ -7,9 +7,10 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { FileDevice } from './file-device.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'file-device-'));
@@ -31,6 +32,22 @@ describe('a file as a disk', () => {
     );
     await device.close();
     expect(readFileSync(path)[512]).toBe(7);
+  });
+
+  it('has a flush wait for the disk of this machine', async () => {
+    const path = image(8192, 'synced.img');
+    const handle = await open(path);
+    const datasync = vi.spyOn(Object.getPrototypeOf(handle), 'datasync');
+    await handle.close();
+    const device = await FileDevice.open(path);
+    await device.write(0, new Uint8Array(512));
+    expect(datasync).not.toHaveBeenCalled();
+    await device.flush();
+    expect(datasync).toHaveBeenCalledTimes(1);
+    datasync.mockRejectedValueOnce(new Error('EIO'));
+    await expect(device.flush()).rejects.toThrow('EIO');
+    await device.close();
+    datasync.mockRestore();
   });
 
   it('frees what is discarded', async () => {

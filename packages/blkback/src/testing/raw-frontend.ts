@@ -1,4 +1,5 @@
 import type { OwnPage } from '@xenolith/guest-api';
+import type { Logger } from '@xenolith/host-interface';
 import { FrontRing } from '@xenolith/shared-ring';
 import { type x86_32, x86_64 } from '@xenolith/xen-abi';
 import { addDevice, type DeviceSpec, serveBackends } from '@xenolith/xenbus';
@@ -15,7 +16,8 @@ export const BACK = 2;
 interface SetUp {
   options?: Partial<BlockBackendOptions>;
   device?: BlockDevice;
-  nodes?: Record<string, string | number>;
+  /** undefined: a node that is usually there is not. */
+  nodes?: Record<string, string | number | undefined>;
   backendNodes?: Record<string, string | number>;
   abi?: typeof x86_64 | typeof x86_32;
   ringPages?: number;
@@ -28,14 +30,10 @@ export async function rawFrontend(setUp: SetUp = {}) {
   const front = fabric.addGuest(FRONT);
   const back = fabric.addGuest(BACK);
   const log: string[] = [];
-  serveBackends(
-    back,
-    blockBackend(back, {
-      open: async () => device,
-      log: { log: (_level, _part, message) => log.push(message) },
-      ...setUp.options,
-    }),
-  );
+  const logger: Logger = { log: (level, _part, message) => void (level !== 'debug' && log.push(message)) };
+  serveBackends(back, blockBackend(back, { open: async () => device, log: logger, ...setUp.options }), {
+    log: logger,
+  });
   const spec: DeviceSpec = {
     type: 'vbd',
     id: 51712,
@@ -67,7 +65,7 @@ export async function rawFrontend(setUp: SetUp = {}) {
     ...setUp.nodes,
   };
   for (const [name, value] of Object.entries(nodes))
-    fabric.store.write(`${directory}/${name}`, String(value));
+    if (value !== undefined) fabric.store.write(`${directory}/${name}`, String(value));
   fabric.store.write(`${directory}/state`, '3');
   await settle();
 
