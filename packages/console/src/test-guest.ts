@@ -16,6 +16,7 @@ export function testGuest() {
     },
     readonly: false,
     read: (offset, length) => memory().read(offset, length),
+    readInto: (offset, to) => to.set(memory().read(offset, to.length)),
     write: (offset, data) => memory().write(offset, data),
     readU8: (offset) => check().getUint8(offset),
     writeU8: (offset, value) => check().setUint8(offset, value),

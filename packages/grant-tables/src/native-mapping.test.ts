@@ -19,6 +19,9 @@ describe('native mappings', () => {
     mapping.writeU8(2, 7);
     mapping.write(8, Uint8Array.of(9, 9));
     const copy = mapping.read(4092, 4);
+    const filled = new Uint8Array(3).fill(5);
+    mapping.readInto(4093, filled.subarray(1));
+    expect([...filled]).toEqual([5, 2, 3]);
     memory.bytes[20 * 4096 + 4092] = 0xff;
     expect([...copy]).toEqual([1, 2, 3, 4]);
     expect([mapping.readU16(0), mapping.readU8(2), mapping.readU32(8)]).toEqual([0xbeef, 7, 0x0909]);
@@ -30,6 +33,7 @@ describe('native mappings', () => {
     const { mapping } = mapped();
     expect(() => mapping.readU32(4093)).toThrow(RangeError);
     expect(() => mapping.read(-1, 2)).toThrow(RangeError);
+    expect(() => mapping.readInto(4095, new Uint8Array(2))).toThrow(RangeError);
     expect(() => mapping.write(4095, new Uint8Array(2))).toThrow(RangeError);
     expect(() => mapped(true).mapping.writeU8(0, 1)).toThrow('read-only');
   });

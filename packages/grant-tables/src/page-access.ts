@@ -23,6 +23,11 @@ export class PageAccess {
     return this.memory.bytes.slice(at, at + length);
   }
 
+  readInto(offset: number, to: Uint8Array): void {
+    const at = this.at(offset, to.length, false);
+    to.set(this.memory.bytes.subarray(at, at + to.length));
+  }
+
   write(offset: number, data: Uint8Array): void {
     this.memory.bytes.set(data, this.at(offset, data.length, true));
     this.memory.wrote?.(this.mfn, offset, data.length);

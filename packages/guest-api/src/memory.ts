@@ -4,6 +4,8 @@
  */
 export interface SharedMemory {
   read(offset: number, length: number): Uint8Array;
+  /** Fills `to` with a copy of as many bytes. */
+  readInto(offset: number, to: Uint8Array): void;
   write(offset: number, data: Uint8Array): void;
   readU8(offset: number): number;
   writeU8(offset: number, value: number): void;

@@ -42,12 +42,17 @@ export class GrantedPages implements SharedMemory {
     const inPage = offset % PAGE;
     if (inPage + length <= PAGE) return this.page(offset).read(inPage, length);
     const bytes = new Uint8Array(length);
-    for (let at = 0; at < length; ) {
-      const piece = Math.min(length - at, PAGE - ((offset + at) % PAGE));
-      bytes.set(this.page(offset + at).read((offset + at) % PAGE, piece), at);
+    this.readInto(offset, bytes);
+    return bytes;
+  }
+
+  readInto(offset: number, to: Uint8Array): void {
+    for (let at = 0; at < to.length; ) {
+      const inPage = (offset + at) % PAGE;
+      const piece = Math.min(to.length - at, PAGE - inPage);
+      this.page(offset + at).readInto(inPage, to.subarray(at, at + piece));
       at += piece;
     }
-    return bytes;
   }
 
   write(offset: number, data: Uint8Array): void {

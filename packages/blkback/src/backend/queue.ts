@@ -123,7 +123,7 @@ export class BlockQueue {
     let at = 0;
     for (const { ref, first, last } of plan.segments) {
       const bytes = (last - first + 1) * sectorSize;
-      grants.use(ref, true, (page) => data.set(page.read(first * sectorSize, bytes), at));
+      grants.use(ref, true, (page) => page.readInto(first * sectorSize, data.subarray(at, at + bytes)));
       at += bytes;
     }
     return data;

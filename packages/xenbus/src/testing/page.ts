@@ -12,6 +12,10 @@ abstract class Accessors implements SharedMemory {
     return new Uint8Array(buffer.slice(offset, offset + length));
   }
 
+  readInto(offset: number, to: Uint8Array): void {
+    to.set(this.read(offset, to.length));
+  }
+
   write(offset: number, data: Uint8Array): void {
     const { buffer } = this.bytes(true);
     check(offset, data.length);
