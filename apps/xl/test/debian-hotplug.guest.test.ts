@@ -1,11 +1,33 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { WebSocketServer } from 'ws';
 import { Machine, pieces } from './debian-machine.js';
 import { BOOT, Shell } from './guest-shell.js';
 import { freePort, isListening, outsideRamdisk, reason, serveHttp } from './outside.js';
 import { xenolith } from './xenolith.js';
+
+/** A relay for raw frames on the loopback, with a machine behind it that answers who asks for its address by ARP. */
+async function startRelay() {
+  const relay = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+  await new Promise((resolve) => relay.once('listening', resolve));
+  const left = new Promise((resolve) =>
+    relay.on('connection', (socket) => {
+      socket.on('close', resolve);
+      socket.on('message', (frame: Buffer) => {
+        if (frame.readUInt16BE(12) !== 0x0806 || frame.readUInt16BE(20) !== 1) return;
+        const mac = Buffer.of(2, 0, 0, 0, 0, 2);
+        const [asker, asked] = [frame.subarray(22, 32), frame.subarray(38, 42)];
+        const head = Buffer.of(8, 6, 0, 1, 8, 0, 6, 4, 0, 2);
+        socket.send(Buffer.concat([frame.subarray(6, 12), mac, head, mac, asked, asker]));
+      });
+    }),
+  );
+  const { port } = relay.address() as AddressInfo;
+  return { url: `ws://127.0.0.1:${port}/`, left, close: () => relay.close() };
+}
 
 describe.skipIf(reason !== undefined)(`network interfaces that come and go (${reason ?? 'found'})`, () => {
   const directory = mkdtempSync(join(tmpdir(), 'debian-hotplug-'));
@@ -63,6 +85,20 @@ cmdline = "console=hvc0 quiet"\n`,
     await command('network-detach', 'guest', '00:16:3E:00:00:02');
     await shell.until('ls /sys/class/net | grep -c eth', /^1$/);
     expect(await isListening(forwarded)).toBe(false);
+
+    // To a relay, which knows one machine.
+    const relay = await startRelay();
+    await command('network-attach', 'guest', `type=websocket,url=${relay.url}`, 'mac=00:16:3e:00:00:03');
+    await shell.until('ls /sys/class/net | grep -c eth', /^2$/);
+    await shell.run('ip addr add 10.0.9.1/24 dev eth1; ip link set eth1 up');
+    expect((await shell.run('arping -c 1 -w 20 -I eth1 10.0.9.2')).join()).toMatch(
+      /reply from 10\.0\.9\.2 \[02:00:00:00:00:02\]/,
+    );
+    await command('network-detach', 'guest', '00:16:3e:00:00:03');
+    await relay.left;
+    relay.close();
+    await shell.until('ls /sys/class/net | grep -c eth', /^1$/);
+
     await command('network-detach', 'guest', '0');
     await shell.until('ls /sys/class/net | grep -c eth', /^0$/);
     expect((await command('network-list', 'guest')).trim().split('\n')).toHaveLength(1);

@@ -5,7 +5,8 @@ import { type AddressInfo, connect } from 'node:net';
 import { busyboxInitramfs, moduleEntries } from '@xenolith-tooling/debian';
 import { reason as noKernel, pieces } from './debian-machine.js';
 
-const hasPasst = spawnSync('passt', ['--version']).error === undefined || process.env.CI === 'true';
+/** In CI it is there. */
+export const hasPasst = spawnSync('passt', ['--version']).error === undefined || process.env.CI === 'true';
 
 /** Why guests cannot be shown the outside here. */
 export const reason = noKernel ?? (hasPasst ? undefined : 'passt is not installed');

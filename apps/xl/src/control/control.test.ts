@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { demoKernel } from '@xenolith/guest-kernels';
@@ -42,6 +42,10 @@ const config = (name: string) => `name = "${name}"; kernel = "demo.elf"; memory 
 const create = (name: string) =>
   guests.create(new GuestFiles().parse(config(name), `${name}.cfg`, directory));
 const open = (place = {}) => ControlServer.open(guests, new GuestFiles(), place);
+
+/** Resolves when whoever connects next has gone. */
+const endOfCable = (server: Server): Promise<unknown> =>
+  new Promise((resolve) => server.once('connection', (cable) => cable.resume().once('close', resolve)));
 
 describe('a host on its control socket', () => {
   it('lists, pauses, creates and destroys', async () => {
@@ -140,9 +144,7 @@ describe('a host on its control socket', () => {
     await network({ do: 'network-attach', vif: `mac=${mac},bridge=lan`, directory });
     const socket = createServer();
     await new Promise<void>((resolve) => socket.listen(join(directory, 'net.sock'), resolve));
-    const unplugged = new Promise((resolve) =>
-      socket.once('connection', (cable) => cable.resume().once('close', resolve)),
-    );
+    const unplugged = endOfCable(socket);
     await network({ do: 'network-attach', vif: `mac=${other},type=stream,path=net.sock`, directory });
     const nothing = { eventChannel: -1, txRingRef: -1, rxRingRef: -1 };
     const backend = '/local/domain/0/backend/vif/1';
@@ -154,6 +156,12 @@ describe('a host on its control socket', () => {
     await unplugged;
     await network({ do: 'network-detach', vif: '0', force: true });
     expect(await list()).toEqual([]);
+    // What a guest was to have that is none is closed again.
+    const closed = endOfCable(socket);
+    const text = `${config('web')}; vif = [ "type=stream,path=net.sock" ]`;
+    const again = client.request({ do: 'create', text, file: 'web.cfg', directory, paused: true });
+    await expect(again).rejects.toThrow('a domain "web" already');
+    await closed;
     for (const [vif, problem] of [
       ['bridg=lan', 'did you mean "bridge"?'],
       ['backend=router', 'no domain "router"'],
