@@ -37,15 +37,32 @@ export async function buildSite(): Promise<Map<string, Uint8Array>> {
   return files;
 }
 
-/** Serves files on the loopback interface: static, with no header but their type. */
-export async function serve(files: ReadonlyMap<string, Uint8Array>): Promise<{ url: string; close(): void }> {
+export interface Site {
+  url: string;
+  /** Ranges of files that were asked for: `PATH FROM-TO`. */
+  ranges: string[];
+  close(): void;
+}
+
+/** Serves files on the loopback interface: static, with no header but their type, and ranges of them. */
+export async function serve(files: ReadonlyMap<string, Uint8Array>): Promise<Site> {
+  const ranges: string[] = [];
   const server = createServer((request, response) => {
     const path = request.url === '/' ? '/index.html' : (request.url ?? '');
     const file = files.get(path);
-    response.writeHead(file ? 200 : 404, { 'content-type': TYPES[extname(path)] ?? 'text/plain' });
+    const type = { 'content-type': TYPES[extname(path)] ?? 'text/plain' };
+    const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
+    if (file && range) {
+      const [from, to] = [Number(range[1]), Math.min(Number(range[2]), file.length - 1)];
+      ranges.push(`${path} ${from}-${to}`);
+      response.writeHead(206, { ...type, 'content-range': `bytes ${from}-${to}/${file.length}` });
+      response.end(file.subarray(from, to + 1));
+      return;
+    }
+    response.writeHead(file ? 200 : 404, type);
     response.end(file ?? 'not here');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}/`, close: () => server.close() };
+  return { url: `http://127.0.0.1:${port}/`, ranges, close: () => server.close() };
 }

@@ -1,8 +1,11 @@
+import { type DiskRun, runDisks } from './disks.js';
 import { runSystems } from './systems.js';
 
 /** What the worker tells the page: the runs, and that nothing special was allowed to it. */
 export interface Report {
   runs?: Awaited<ReturnType<typeof runSystems>>;
+  /** Those whose images the server has. */
+  disks?: Record<string, DiskRun>;
   error?: string;
   /** Whether the server sent the headers that SharedArrayBuffer wants. */
   crossOriginIsolated: boolean;
@@ -15,6 +18,8 @@ const report: Report = {
 };
 try {
   report.runs = await runSystems();
+  const images = (await (await fetch('/images.json')).json()) as Record<string, string>;
+  report.disks = await runDisks(images);
 } catch (error) {
   report.error = error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
