@@ -1,4 +1,4 @@
-import { InvariantError, type TraceSink } from '@xenolith/host-interface';
+import type { TraceSink } from '@xenolith/host-interface';
 import type { Hypervisor } from '@xenolith/hypervisor-core';
 import { XenstoreRing } from '@xenolith/shared-ring';
 import { GNTTAB_RESERVED_XENSTORE } from '@xenolith/xen-abi';
@@ -8,6 +8,7 @@ import {
   messageName,
   printableBody,
   RingConnection,
+  XenstoreError,
   XenstoreServer,
 } from '@xenolith/xenstore';
 import type { NativeGuest } from './native-guest.js';
@@ -25,6 +26,8 @@ export class XenstoreService {
   ) {
     this.server = new XenstoreServer({
       domainExists: (domid) => (hv.byId(domid) ?? hv.natives.get(domid))?.dying === false,
+      // The page has a grant of its own: the gfn is not needed.
+      introduce: (domid, _gfn, port) => this.introduce(domid, port),
       onMessage: messageTracer(hv.trace),
       onLog: (line) => hv.log.log('info', 'xenstore', line),
       timer: {
@@ -39,19 +42,27 @@ export class XenstoreService {
     writeHostEntries(this.local);
   }
 
-  /** Introduces a domain whose xenstore port is `remotePort`. */
+  /** Introduces a domain whose xenstore port is `remotePort`. @throws XenstoreError if page or port cannot be had */
   introduce(domid: number, remotePort: number): void {
     const { eventChannels, grants } = this.dom0;
     const page = grants.map(domid, GNTTAB_RESERVED_XENSTORE);
-    if (typeof page === 'number')
-      throw new InvariantError(`The xenstore page cannot be mapped: status ${page}.`);
-    const port = eventChannels.bindInterdomain(domid, remotePort);
-    if (port < 0) throw new InvariantError(`The xenstore port cannot be bound: error ${-port}.`);
+    if (typeof page === 'number') throw new XenstoreError('EINVAL');
+    let port = eventChannels.bindInterdomain(domid, remotePort);
+    if (port < 0) {
+      grants.unmap(page);
+      throw new XenstoreError('EINVAL');
+    }
     const connection = new RingConnection({
       server: this.server,
       domid,
       page: new XenstoreRing(page),
       notify: () => eventChannels.send(port),
+      rebind(remote) {
+        eventChannels.close(port);
+        // One that cannot be bound is left without events, as by xenstored.
+        port = eventChannels.bindInterdomain(domid, remote);
+        eventChannels.onEvent(port, () => connection.onEvent());
+      },
       live: () => page.live,
       closed() {
         eventChannels.close(port);

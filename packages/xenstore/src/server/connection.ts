@@ -25,6 +25,8 @@ export interface ServerTransport {
   failed?(error: number): void;
   /** The client began anew (INTRODUCE again, or a request to reconnect): what was on its way is to be dropped. */
   reset?(): void;
+  /** INTRODUCE of a domain that is served already: this is its port now. Called before `reset`. */
+  rebind?(port: number): void;
   /** The connection has ended for good: give up the ring or the socket. */
   closed?(): void;
 }
@@ -193,6 +195,12 @@ export class ServerConnection implements Actor {
     this.forget();
     if (this.state === 'ignored') this.state = 'open';
     this.transport.reset?.();
+  }
+
+  /** The domain is introduced again: it has another port, and begins anew. */
+  reintroduce(port: number): void {
+    this.transport.rebind?.(port);
+    this.reset();
   }
 
   /** Stops serving the client; what it wrote into the store stays. @param error an `XENSTORE_ERROR_*` */

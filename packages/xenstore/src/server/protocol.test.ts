@@ -168,6 +168,18 @@ describe('domain management', () => {
     expect(setup().tools.ask(abi.XS_INTRODUCE, '5\x00-1\x003\0')).toBe('ENOSYS\0');
   });
 
+  it('INTRODUCE of a domain that is there tells its port', () => {
+    const { server, tools } = setup();
+    const told: (number | string)[] = [];
+    server.connect(5, {
+      outputReady() {},
+      rebind: (port) => told.push(port),
+      reset: () => told.push('reset'),
+    });
+    expect(tools.ask(abi.XS_INTRODUCE, '5\x00-1\x004\0')).toBe('OK\0');
+    expect(told).toEqual([4, 'reset']);
+  });
+
   it('RESUME lets a shutdown be told again', () => {
     const { server, tools } = setup();
     new RawClient(server, 1);

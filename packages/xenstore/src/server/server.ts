@@ -268,7 +268,7 @@ export class XenstoreServer implements ConnectionHost {
 
   private introduce(domid: number, gfn: number, port: number): void {
     const connection = this.core.domains.get(domid)?.connection;
-    if (connection) connection.reset();
+    if (connection) connection.reintroduce(port);
     else if (this.options.introduce) this.options.introduce(domid, gfn, port);
     else throw new XenstoreError('ENOSYS');
   }

@@ -19,6 +19,8 @@ export interface RingConnectionOptions {
   page: XenstorePage;
   /** Sends an event to the domain's xenstore port. */
   notify(): void;
+  /** The domain's xenstore port is another one now: events come from there and go there. */
+  rebind?(port: number): void;
   /** Whether the page can still be reached: false once the domain is gone. Default: always. */
   live?(): boolean;
   /** The server has let go of the domain: unmap the page, close the port. */
@@ -63,6 +65,10 @@ export class RingConnection implements ServerTransport {
     if (page.connection !== XENSTORE_RECONNECT) return;
     page.connection = XENSTORE_CONNECTED;
     notify();
+  }
+
+  rebind(port: number): void {
+    this.options.rebind?.(port);
   }
 
   closed(): void {
