@@ -1,4 +1,4 @@
-import { type Domain, type Hypervisor, RUNSTATE } from '@xenolith/hypervisor-core';
+import { type Domain, type Hypervisor, type NativeDomain, RUNSTATE } from '@xenolith/hypervisor-core';
 import { type ShutdownReason, shutdownReason } from './result.js';
 
 /** A line of `xl list`. */
@@ -47,3 +47,21 @@ export function domainInfo(
     ),
   };
 }
+
+/** The same of a domain whose kernel is TypeScript. Nobody measures it: whenever somebody looks, it waits. */
+export const nativeDomainInfo = (
+  { domid, totPages, dying }: NativeDomain,
+  identity: { readonly name: string; readonly uuid: string } | undefined,
+): DomainInfo => ({
+  domid,
+  name: identity?.name,
+  uuid: identity?.uuid,
+  memoryKiB: totPages * KIB_PER_PAGE,
+  vcpus: 1,
+  running: false,
+  blocked: true,
+  paused: false,
+  shutdown: undefined,
+  dying,
+  cpuTimeNs: 0,
+});

@@ -20,7 +20,7 @@ import { BlockService } from './devices/block-service.js';
 import { isDomain0 } from './devices/domain-0.js';
 import { NetworkService } from './devices/network-service.js';
 import type { DomainConfig } from './domain-config.js';
-import { type DomainInfo, domainInfo } from './domain-info.js';
+import { type DomainInfo, domainInfo, nativeDomainInfo } from './domain-info.js';
 import { type EventLoop, LONGEST_SLEEP_MS, webEventLoop } from './event-loop.js';
 import { type DomainHost, GuestDomain } from './guest-domain.js';
 import { chooseIdentity, type Identity } from './identity.js';
@@ -169,18 +169,25 @@ export class Host implements DomainHost, NativeHost {
     return [...this.guests, ...this.natives].find(isCalled(which))?.domid;
   }
 
-  /** All domains of guests, by number, as `xl list` shows them. */
+  /** All domains but domain 0, by number, as `xl list` shows them. */
   list(): DomainInfo[] {
     const { hypervisor } = this;
-    return [...hypervisor.domains.values()]
-      .sort((a, b) => a.domid - b.domid)
+    const guests = [...hypervisor.domains.values()].map((domain) =>
+      domainInfo(
+        hypervisor,
+        domain,
+        this.domains.find((guest) => guest.domain === domain),
+      ),
+    );
+    const natives = [...hypervisor.natives.values()]
+      .filter((domain) => domain.domid !== this.dom0.domid)
       .map((domain) =>
-        domainInfo(
-          hypervisor,
+        nativeDomainInfo(
           domain,
-          this.domains.find((guest) => guest.domain === domain),
+          [...this.natives].find(({ domid }) => domid === domain.domid),
         ),
       );
+    return [...guests, ...natives].sort((a, b) => a.domid - b.domid);
   }
 
   /**

@@ -169,8 +169,15 @@ describe('a native domain', () => {
     });
     const mapper = test.boot(neighbourKernel, { cmdline: `map ${granter.domid}` });
     await test.until(() => mapper.output.includes('hello, native'));
+    const listed = () => host.list().map(({ domid, name, dying }) => [domid, name, dying]);
+    const { domid } = granter;
+    expect(listed()).toEqual([
+      [domid, 'guest', false],
+      [domid + 1, 'guest-2', false],
+    ]);
     granter.destroy();
     expect(test.counts().zombies).toBe(1);
+    expect(listed()[0]).toEqual([domid, undefined, true]);
     mapper.type('r');
     await test.until(() => mapper.output.includes('read: hello, native'));
     mapper.type('u');
