@@ -66,11 +66,12 @@ cmdline = "console=hvc0 quiet"\n`,
 
     // To the outside.
     const forwarded = await freePort();
-    const passt = `type=passt,restrict=1,loopback=1,tcp=${forwarded}:80`;
+    const passt = `type=passt,restrict=1,loopback=1,mtu=65000,tcp=${forwarded}:80`;
     await command('network-attach', 'guest', `${passt},mac=00:16:3e:00:00:02`);
     await shell.until('ls /sys/class/net', /eth1/);
     await shell.run('ip link set eth1 up');
     expect((await shell.run('udhcpc -i eth1 -s /dhcp -n -q 2>&-')).join()).toContain('LEASE 10.0.2.15/24');
+    expect(await shell.run('cat /sys/class/net/eth1/mtu')).toEqual(['65000']);
     const { server, port } = await serveHttp((_request, response) => response.end('from outside\n'));
     expect(await shell.run(`wget -q -O - http://10.0.2.2:${port}/`)).toEqual(['from outside']);
     server.close();
