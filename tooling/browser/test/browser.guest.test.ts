@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chromiumMissing, startChromium } from '../src/chromium.js';
 import { type DiskRun, WRITTEN } from '../src/disks.js';
+import { startRelay } from '../src/relay.js';
 import { buildSite, serve } from '../src/site.js';
 import { runSystems } from '../src/systems.js';
 import type { Report } from '../src/worker.js';
@@ -40,6 +41,7 @@ const qcow2Missing = qcow2 ? '' : ': skipped, qemu-img is not here (Debian: apt 
 describe.skipIf(chromiumMissing)(where, () => {
   let report: Report;
   let ranges: string[];
+  let relayed: Uint8Array[];
   const problems: string[] = [];
 
   beforeAll(async () => {
@@ -48,6 +50,9 @@ describe.skipIf(chromiumMissing)(where, () => {
     if (qcow2) files.set('/disk.qcow2', qcow2);
     const images = { raw: '/disk.img', ...(qcow2 && { qcow2: '/disk.qcow2' }) };
     files.set('/images.json', new TextEncoder().encode(JSON.stringify(images)));
+    const relay = await startRelay();
+    relayed = relay.frames;
+    files.set('/relay.json', new TextEncoder().encode(JSON.stringify(relay.url)));
     const site = await serve(files);
     ranges = site.ranges;
     const browser = await startChromium();
@@ -63,6 +68,7 @@ describe.skipIf(chromiumMissing)(where, () => {
     } finally {
       await browser.close();
       site.close();
+      relay.close();
     }
   });
   afterAll(() =>
@@ -116,6 +122,12 @@ describe.skipIf(chromiumMissing)(where, () => {
     expect(report.disks?.qcow2).toEqual(expected());
     const fetched = ranges.filter((range) => range.startsWith('/disk.qcow2 '));
     expect(new Set(fetched).size).toBe(fetched.length);
+  });
+
+  it('guests ping each other through a relay for raw frames, over WebSocket', () => {
+    expect(report.pings).toEqual([true, true]);
+    // ARP, an echo of either size, and the answers.
+    expect(relayed.map(({ length }) => length)).toEqual([60, 60, 98, 98, 1514, 1514]);
   });
 
   it('does the same as in Node, instruction for instruction', async () => {
