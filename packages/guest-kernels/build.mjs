@@ -71,13 +71,14 @@ const built = new Map();
 try {
   const library = sources('src/lib', /\.(c|S)$/).map(object);
   // Taken by the kernels that need it.
-  const smp = ['--start-lib', ...sources('src/lib/smp', /\.(c|S)$/).map(object), '--end-lib'];
+  const parts = ['smp', 'device'].flatMap((folder) => sources(`src/lib/${folder}`, /\.(c|S)$/));
+  const optional = ['--start-lib', ...parts.map(object), '--end-lib'];
   for (const source of sources('src/kernels', /\.c$/)) {
     const name = basename(source, '.c');
     const image = join(out, `${name}.elf`);
     execFileSync(
       lld,
-      [...link, '-T', join(here, 'src/lib/guest.lds'), '-o', image, ...library, object(source), ...smp],
+      [...link, '-T', join(here, 'src/lib/guest.lds'), '-o', image, ...library, object(source), ...optional],
       {
         stdio: 'inherit',
       },

@@ -17,6 +17,8 @@ const images: [string, Uint8Array][] = [
   ['pingpong', kernels.pingpongKernel],
   ['smp', kernels.smpKernel],
   ['tables', kernels.tablesKernel],
+  ['net', kernels.netKernel],
+  ['blk', kernels.blkKernel],
 ];
 
 describe('guest kernels', () => {

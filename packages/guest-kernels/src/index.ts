@@ -1,4 +1,5 @@
 import bench from './generated/bench.js';
+import blk from './generated/blk.js';
 import demo from './generated/demo.js';
 import events from './generated/events.js';
 import fault from './generated/fault.js';
@@ -6,6 +7,7 @@ import fuzz from './generated/fuzz.js';
 import grants from './generated/grants.js';
 import hello from './generated/hello.js';
 import neighbour from './generated/neighbour.js';
+import net from './generated/net.js';
 import pingpong from './generated/pingpong.js';
 import smp from './generated/smp.js';
 import tables from './generated/tables.js';
@@ -40,6 +42,12 @@ export const neighbourKernel: Uint8Array = /* @__PURE__ */ decode(neighbour);
 
 /** One of two ends of an event channel that wake each other in turns: `serve N ROUNDS` or `call N ROUNDS`. For measuring. */
 export const pingpongKernel: Uint8Array = /* @__PURE__ */ decode(pingpong);
+
+/** A front end of a network: answers ARP, pings and UDP echo, or pings another; `ip=A.B.C.D`, `ping=A.B.C.D`. Says what it does. */
+export const netKernel: Uint8Array = /* @__PURE__ */ decode(net);
+
+/** A front end of a disk: reads, writes and reads again, with a checksum of each. Ends with `blk: done`. */
+export const blkKernel: Uint8Array = /* @__PURE__ */ decode(blk);
 
 /** Uses xenstore in every way that a guest does, and says what came of it; `wait`: powers off when it is told to. */
 export const xenstoreKernel: Uint8Array = /* @__PURE__ */ decode(xenstore);

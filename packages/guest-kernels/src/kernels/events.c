@@ -8,7 +8,7 @@
 
 /* event_channel.h */
 enum {
-  EVTCHNOP_bind_interdomain = 0, EVTCHNOP_close = 3, EVTCHNOP_alloc_unbound = 6, EVTCHNOP_bind_ipi = 7, EVTCHNOP_bind_vcpu = 8,
+  EVTCHNOP_bind_interdomain = 0, EVTCHNOP_close = 3, EVTCHNOP_bind_ipi = 7, EVTCHNOP_bind_vcpu = 8,
   EVTCHNOP_reset = 10, EVTCHNOP_init_control = 11, EVTCHNOP_expand_array = 12, EVTCHNOP_set_priority = 13,
 };
 enum { VIRQ_DEBUG = 1, VIRQ_CONSOLE = 2 };

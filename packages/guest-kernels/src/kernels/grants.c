@@ -26,7 +26,7 @@ struct copy_end { u64 ref_or_frame; u16 domid, offset; };
 struct copy { struct copy_end source, dest; u16 len, flags; s16 status; };
 
 /* event_channel.h, memory.h */
-enum { EVTCHNOP_bind_interdomain = 0, EVTCHNOP_alloc_unbound = 6 };
+enum { EVTCHNOP_bind_interdomain = 0 };
 enum { XENMEM_decrease_reservation = 1 };
 struct reservation { u64 *extents, nr_extents; u32 order, flags; u16 domid; };
 

@@ -10,7 +10,7 @@
 #include "../lib/hypercall.h"
 
 /* event_channel.h */
-enum { EVTCHNOP_bind_interdomain = 0, EVTCHNOP_alloc_unbound = 6 };
+enum { EVTCHNOP_bind_interdomain = 0 };
 
 static u32 digits(char *to, u64 n) {
   u32 length = n > 9 ? digits(to, n / 10) : 0;

@@ -53,7 +53,9 @@ struct sched_shutdown { u32 reason; };
 struct sched_poll { u32 *ports; u32 nr_ports; u64 timeout; };
 
 /* event_channel.h */
-enum { EVTCHNOP_bind_virq = 1, EVTCHNOP_send = 4, EVTCHNOP_status = 5, EVTCHNOP_unmask = 9 };
+enum {
+  EVTCHNOP_bind_virq = 1, EVTCHNOP_send = 4, EVTCHNOP_status = 5, EVTCHNOP_alloc_unbound = 6, EVTCHNOP_unmask = 9,
+};
 enum { VIRQ_TIMER = 0 };
 struct evtchn_bind_virq { u32 virq, vcpu, port; };
 struct evtchn_send { u32 port; };
