@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 // A small network: guests that ping each other over a switch with loss and delay, and what goes through each port in a
 // file for Wireshark.
-import { mkdirSync, openSync, writeSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createHost } from '@xenolith/host';
-import { Capture, Switch, type SwitchPortOptions } from '@xenolith/netback';
+import { Switch, type SwitchPortOptions } from '@xenolith/netback';
+import { captureFile } from '@xenolith/netback/node';
 import { machine, type Series } from './machine.js';
 
 const LAB: readonly ({ name: string; address: string } & SwitchPortOptions)[] = [
@@ -21,12 +22,8 @@ const network = new Switch({ clock });
 
 /** A port of the switch, with all that goes through it in a file. */
 function port(name: string, options: SwitchPortOptions) {
-  const file = openSync(join(directory, `${name}.pcapng`), 'w');
-  const capture = new Capture({
-    clock,
-    startNs: host.hypervisor.wallclockNs,
-    write: (bytes) => writeSync(file, bytes),
-  });
+  const startNs = host.hypervisor.wallclockNs;
+  const { capture } = captureFile(join(directory, `${name}.pcapng`), { clock, startNs });
   return capture.tap(network.addPort(options), name);
 }
 

@@ -1,5 +1,6 @@
 export { netBackend } from './backend/net-backend.js';
 export type { NetBackendOptions } from './backend/options.js';
+export { noTraffic, type VifStatistics } from './backend/statistics.js';
 export { completed, isIntact } from './frame/checksum.js';
 export { type Frame, formatMac, type Segmentation } from './frame/frame.js';
 export { findHeaders, type Headers } from './frame/headers.js';

@@ -222,7 +222,7 @@ async function setUpDisk(options: { clears?: boolean } = {}) {
 }
 
 const vif = (text: string): VifConfig => {
-  const { port: _, ...config } = parseVifSpec(text);
+  const { port: _port, capture: _capture, ...config } = parseVifSpec(text);
   return config;
 };
 

@@ -1,7 +1,7 @@
 import type { Guest } from '@xenolith/guest-api';
 import type { Logger } from '@xenolith/host-interface';
-import { type NetworkPort, netBackend, Switch } from '@xenolith/netback';
-import { serveBackends } from '@xenolith/xenbus';
+import { type NetworkPort, netBackend, noTraffic, Switch } from '@xenolith/netback';
+import { type DeviceEnd, serveBackends } from '@xenolith/xenbus';
 import type { Vif } from './vif.js';
 
 /** netback in native domain 0: serves the interfaces that the toolstack has told it of, and has the host's switches. */
@@ -18,7 +18,9 @@ export class NetworkService {
       dom0,
       netBackend(dom0, {
         log,
-        open: async (end) => this.open(end.identity.path),
+        open: async (end) => this.open(end),
+        offloads: (end) => this.vifs.get(end.identity.path)?.config.offloads ?? true,
+        statistics: (end) => this.vifs.get(end.identity.path)?.statistics ?? noTraffic(),
         release: async (port) => this.release(port),
       }),
       { log },
@@ -46,11 +48,13 @@ export class NetworkService {
   /** Ports of guests themselves belong to the toolstack, which keeps them over reboots. */
   private readonly own = new Set<NetworkPort>();
 
-  private open(path: string): NetworkPort | undefined {
-    const vif = this.vifs.get(path);
-    if (!vif || vif.config.port) return vif?.config.port;
-    const port = this.bridge(vif.bridge).addPort({ isolated: vif.config.isolated ?? false });
-    this.own.add(port);
+  private open({ identity, otherId }: DeviceEnd): NetworkPort | undefined {
+    const vif = this.vifs.get(identity.path);
+    if (!vif) return undefined;
+    const { port: given, isolated = false, capture } = vif.config;
+    const cable = given ?? this.bridge(vif.bridge).addPort({ isolated });
+    const port = capture?.tap(cable, `vif${otherId}.${identity.id}`) ?? cable;
+    if (!given) this.own.add(port);
     return port;
   }
 

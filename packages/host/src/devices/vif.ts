@@ -1,5 +1,5 @@
 import { BadInputError, type HostInputs } from '@xenolith/host-interface';
-import type { NetworkPort } from '@xenolith/netback';
+import { type Capture, type NetworkPort, noTraffic } from '@xenolith/netback';
 import { backendPath, type DeviceSpec } from '@xenolith/xenbus';
 import type { GuestDevice } from './guest-devices.js';
 import { scriptPath } from './scripts.js';
@@ -16,6 +16,10 @@ export interface VifConfig {
   rate?: VifRate;
   /** Exchanges nothing with other isolated interfaces of its switch. Default false. */
   isolated?: boolean;
+  /** Writes down what goes by, as `vifDOMID.DEVID`. Only where domain 0 serves the interface. */
+  capture?: Capture;
+  /** Large frames and checksums may be left to the other end, for speed. Default true. */
+  offloads?: boolean;
   /** Bytes of IP in a frame, as the guest is told: 68 … 65,535. Default 1500. */
   mtu?: number;
   /** For xenstore only: what a person or a script may want to know. */
@@ -42,6 +46,8 @@ const DEFAULT_BRIDGE = 'xenbr0';
 export class Vif implements GuestDevice {
   readonly mac: string;
   backendId = 0;
+  /** Its traffic where domain 0 serves it, over all that the guest's kernels did. */
+  readonly statistics = noTraffic();
 
   /** @throws BadInputError if the address is none */
   constructor(

@@ -1,4 +1,4 @@
-import { type FrontInterface, isIntact, netFrontend } from '@xenolith/netback';
+import { Capture, type FrontInterface, isIntact, netFrontend } from '@xenolith/netback';
 import { serveFrontends } from '@xenolith/xenbus';
 import { connectInMemory, XenstoreClient } from '@xenolith/xenstore';
 import { describe, expect, it } from 'vitest';
@@ -137,6 +137,48 @@ describe('network interfaces of guests', () => {
     expect([sent.length, sent.every(isIntact), closed]).toEqual([1, true, 0]);
     await vifs.close();
     expect(closed).toBe(1);
+  });
+
+  it('may be captured, on a switch and with a port of their own', async () => {
+    const pieces: Uint8Array[] = [];
+    const clock = { now: () => 0, after: () => () => {}, completion: () => {} };
+    const capture = new Capture({ clock, write: (bytes) => pieces.push(bytes) });
+    const port = { send() {}, connect() {} };
+    const { made, pass } = await setUp([{ capture }, { capture, port }], [{}]);
+    for (const { vifs, domid } of made) vifs.start(domid);
+    await pass();
+    for (const id of ['0', '1']) made[0]!.seen.get(id)!.send(toAll(1, 300));
+    await pass();
+    const file = Buffer.concat(pieces).toString('latin1');
+    expect(['vif7.0', 'vif7.1'].map((name) => file.includes(name))).toEqual([true, true]);
+    // Two descriptions of an interface are shorter than two frames.
+    expect(file.length).toBeGreaterThan(600);
+    expect(made[1]!.receivedNow()).toBe(1);
+    for (const { vifs, domid } of made) vifs.stop(domid);
+  });
+
+  it('count what goes by, over a restart', async () => {
+    const { made, pass } = await setUp([{}], [{}]);
+    for (const { vifs, domid } of made) vifs.start(domid);
+    await pass();
+    made[0]!.seen.get('0')!.send(toAll(1, 300));
+    await pass();
+    made[0]!.vifs.stop(7);
+    await pass();
+    made[0]!.vifs.start(7);
+    await pass();
+    made[0]!.seen.get('0')!.send(toAll(1, 300));
+    await pass();
+    const [sender, receiver] = made.map(({ vifs }) => vifs.get(0).statistics);
+    expect(sender).toMatchObject({ txFrames: 2, txBytes: 600, rxFrames: 0 });
+    expect(receiver).toMatchObject({ txFrames: 0, rxFrames: 2, rxBytes: 600, rxDropped: 0 });
+  });
+
+  it('may be without offloads', async () => {
+    const { made, pass, node, back } = await setUp([{}, { offloads: false }]);
+    made[0]!.vifs.start(7);
+    await pass();
+    expect([0, 1].map((id) => node(`${back(7, id)}/feature-gso-tcpv4`))).toEqual(['1', '0']);
   });
 
   it('are refused with a number twice, or an address that is none', async () => {

@@ -17,11 +17,25 @@ export interface VifSpec {
   script?: string;
   devid?: number;
   mtu?: number;
+  /** Path of a pcapng file for what goes by. */
+  capture?: string;
   /** What it is plugged into, if that is no switch: for the toolstack to open. */
   port?: PortSpec;
 }
 
-const KEYS = ['mac', 'bridge', 'rate', 'ip', 'vifname', 'backend', 'script', 'devid', 'mtu', 'type'];
+const KEYS = [
+  'mac',
+  'bridge',
+  'rate',
+  'ip',
+  'vifname',
+  'backend',
+  'script',
+  'devid',
+  'mtu',
+  'type',
+  'capture',
+];
 /** Why some keys cannot be had. */
 const REFUSED = new Map([
   ['gatewaydev', 'there is no routing by the host'],
@@ -32,7 +46,7 @@ const REFUSED = new Map([
 
 /**
  * Reads an interface of `vif = [ … ]` or `--vif`: `key=value` in any order; the empty string is an interface, too.
- * Beside xl's types there are those of `PortSpec`.
+ * Beside xl's types there are those of `PortSpec`, and beside its keys `capture`.
  * @throws BadInputError saying what is wrong and how it should be
  */
 export function parseVifSpec(text: string): VifSpec {
@@ -82,10 +96,13 @@ function read(pairs: Pairs, type: string, fail: (problem: string) => never): Vif
       ? value
       : fail(`${key} is a number from ${min} to ${max}, not "${written}"`);
   };
-  const [mac, rate, script] = [text('mac'), text('rate'), text('script')];
+  const [mac, rate, script, capture] = ['mac', 'rate', 'script', 'capture'].map(text);
   const backend = isDomain0(text('backend')) ? undefined : text('backend');
   if (backend === undefined && script !== undefined)
     fail('there are no hotplug scripts but in a driver domain, which "backend" names');
+  if (capture === '') fail('the file of a capture has a name');
+  if (backend !== undefined && capture !== undefined)
+    fail('what goes by in a driver domain is not seen here, so there is no capture of it');
   const spec = {
     mac: mac === undefined ? undefined : macOf(mac, fail),
     bridge: text('bridge'),
@@ -96,6 +113,7 @@ function read(pairs: Pairs, type: string, fail: (problem: string) => never): Vif
     script,
     devid: number('devid', 0, 0xffff),
     mtu: number('mtu', 68, 0xffff),
+    capture,
     port: type === 'vif' ? undefined : readPort(type, { text, texts, number, fail }),
   };
   return Object.fromEntries(Object.entries(spec).filter(([, value]) => value !== undefined));

@@ -4,11 +4,11 @@ import { type DeviceEnd, GrantedPages, XenbusError } from '@xenolith/xenbus';
 import { CONTROL_SLOT_SIZE, RX_SLOT_SIZE, TX_SLOT_SIZE } from '../codec/index.js';
 import type { NetworkPort } from '../ports/network-port.js';
 import { ControlRing } from './control-ring.js';
-import type { FrontendFeatures } from './features.js';
+
 import { FrontendMemory } from './frontend-memory.js';
 import { Hashing } from './hashing.js';
 import { MulticastFilter } from './multicast-filter.js';
-import type { NetBackendSettings } from './options.js';
+import type { FrontendFeatures, NetBackendSettings } from './options.js';
 import { RateLimit } from './rate-limit.js';
 import { RxQueue } from './rx-queue.js';
 import { TxQueue } from './tx-queue.js';
@@ -32,6 +32,7 @@ export class Connection {
   private readonly rings: GrantedPages[] = [];
   private readonly ports: number[] = [];
   private readonly txQueues: TxQueue[] = [];
+  private failed = false;
 
   constructor(
     private readonly guest: Guest,
@@ -51,6 +52,7 @@ export class Connection {
       hashing: this.hashing,
       multicast: options.wantsMulticastControl ? new MulticastFilter() : undefined,
       log: settings.log,
+      statistics: settings.statistics(end),
     });
     this.setRate(options.rate);
   }
@@ -108,7 +110,7 @@ export class Connection {
       notify: () => void this.guest.eventChannels.send(port),
       onCorrupt: () => this.fail('the indices of the control ring are impossible'),
     });
-    port = this.bind(remotePort, () => live() && control.service());
+    port = this.bind(remotePort, () => !this.failed && live() && control.service());
   }
 
   /** The link is up. */
@@ -151,6 +153,7 @@ export class Connection {
 
   /** The frontend broke the protocol: the link goes down at once, its rings go when it has closed. */
   private fail(problem: string): void {
+    this.failed = true;
     this.options.port.connect(undefined);
     for (const queue of [...this.txQueues, ...this.vif.rxQueues]) queue.close();
     void this.end.fatal(new XenbusError('EINVAL', `${problem}: the frontend is served no longer`));

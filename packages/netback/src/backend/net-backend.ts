@@ -9,11 +9,13 @@ import {
 } from '@xenolith/xenbus';
 import type { NetworkPort } from '../ports/network-port.js';
 import { Connection } from './connection.js';
-import type { FrontendFeatures } from './features.js';
-import type { NetBackendOptions, NetBackendSettings } from './options.js';
+import type { FrontendFeatures, NetBackendOptions, NetBackendSettings } from './options.js';
+import { noTraffic } from './statistics.js';
 
 const DEFAULTS = {
   log: silentLogger,
+  offloads: () => true,
+  statistics: noTraffic,
   maxQueues: 4,
   maxWaitingBytes: 1 << 20,
   async release(port: NetworkPort): Promise<void> {
@@ -31,17 +33,18 @@ export function netBackend(guest: Guest, options: NetBackendOptions): BackendDri
     type: 'vif',
     async probe(end) {
       const port = await settings.open(end);
-      await end.own.write(offered(settings));
+      await end.own.write(offered(settings, settings.offloads(end)));
       return new NetBackendDevice(guest, end, settings, port);
     },
   };
 }
 
-const offered = ({ maxQueues }: NetBackendSettings): Record<string, number> => ({
+const offered = ({ maxQueues }: NetBackendSettings, offloads: boolean): Record<string, number> => ({
   'feature-sg': 1,
-  'feature-gso-tcpv4': 1,
-  'feature-gso-tcpv6': 1,
-  'feature-ipv6-csum-offload': 1,
+  'feature-gso-tcpv4': Number(offloads),
+  'feature-gso-tcpv6': Number(offloads),
+  'feature-no-csum-offload': Number(!offloads),
+  'feature-ipv6-csum-offload': Number(offloads),
   'feature-rx-copy': 1,
   'feature-rx-flip': 0,
   'feature-multicast-control': 1,
@@ -70,7 +73,7 @@ class NetBackendDevice implements BackendDevice {
     if (queues === 0) throw new XenbusError('EINVAL', `${other.path} asks for no queue at all`);
     const connection = new Connection(guest, end, settings, {
       port: this.port ?? NOWHERE,
-      features: await featuresOf(other),
+      features: { ...(await featuresOf(other)), ...(!settings.offloads(end) && NO_OFFLOADS) },
       wantsMulticastControl: await other.flag('request-multicast-control'),
       queues,
       rate: await end.own.find('rate'),
@@ -94,6 +97,8 @@ class NetBackendDevice implements BackendDevice {
     if (this.port) await this.settings.release(this.port);
   }
 }
+
+const NO_OFFLOADS = { checksum4: false, checksum6: false, tcp4: false, tcp6: false };
 
 async function featuresOf(other: Directory): Promise<FrontendFeatures> {
   return {

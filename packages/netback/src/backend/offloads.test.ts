@@ -49,6 +49,18 @@ describe('offloads', () => {
     });
   });
 
+  it('a checksum that is known to be right is told so', async () => {
+    const { arrive, queue } = await rawFrontend();
+    await queue.offer(2);
+    const data = packet();
+    arrive({ data, checksum: 'validated' });
+    arrive({ data });
+    expect(queue.frames()).toEqual([
+      { data, flags: abi.NETRXF_data_validated },
+      { data, flags: 0 },
+    ]);
+  });
+
   it.each([
     ['cut and summed up', { 'feature-no-csum-offload': 1 }, abi.NETRXF_data_validated],
     ['cut, the checksum blank', {}, abi.NETRXF_data_validated | abi.NETRXF_csum_blank],

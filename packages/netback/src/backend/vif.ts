@@ -1,23 +1,13 @@
 import type { Logger } from '@xenolith/host-interface';
+import { adapted } from '../frame/adapted.js';
 import type { Frame } from '../frame/frame.js';
 import type { FrameHash } from '../frame/toeplitz.js';
 import type { NetworkPort } from '../ports/network-port.js';
-import { adapted, type FrontendFeatures } from './features.js';
 import type { Hashing } from './hashing.js';
 import type { MulticastFilter } from './multicast-filter.js';
+import type { FrontendFeatures } from './options.js';
 import type { RateLimit } from './rate-limit.js';
-
-/** What a vif has done so far. `tx` is what its guest sends, `rx` what it gets. */
-export interface VifStatistics {
-  txFrames: number;
-  txBytes: number;
-  /** Answered with an error, and not sent. */
-  txBad: number;
-  rxFrames: number;
-  rxBytes: number;
-  /** The guest had no room for them, for too long. */
-  rxDropped: number;
-}
+import type { VifStatistics } from './statistics.js';
 
 /** Hands frames to a guest. */
 export interface FrameQueue {
@@ -35,6 +25,7 @@ export interface VifOptions {
   /** Only if the frontend asked for multicast control. */
   multicast: MulticastFilter | undefined;
   log: Logger;
+  statistics: VifStatistics;
 }
 
 /** Lines of the log that one vif may fill with what its frontend does wrong. */
@@ -42,24 +33,21 @@ const MAX_COMPLAINTS = 10;
 
 /** One connected vif: what its queues share. */
 export class Vif {
-  readonly statistics: VifStatistics = {
-    txFrames: 0,
-    txBytes: 0,
-    txBad: 0,
-    rxFrames: 0,
-    rxBytes: 0,
-    rxDropped: 0,
-  };
   readonly rxQueues: FrameQueue[] = [];
   rate: RateLimit | undefined;
 
   constructor(readonly options: VifOptions) {}
 
+  get statistics(): VifStatistics {
+    return this.options.statistics;
+  }
+
   /** The guest sends a frame. */
   transmit(frame: Frame): void {
-    this.statistics.txFrames++;
-    this.statistics.txBytes += frame.data.length;
-    this.options.port.send(frame);
+    const { statistics, port } = this.options;
+    statistics.txFrames++;
+    statistics.txBytes += frame.data.length;
+    port.send(frame);
   }
 
   /** The network has a frame for the guest. */

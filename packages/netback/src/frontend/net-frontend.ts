@@ -9,9 +9,8 @@ import {
   XenbusState,
 } from '@xenolith/xenbus';
 import { RX_SLOT_SIZE, TX_SLOT_SIZE } from '../codec/index.js';
-import { completed } from '../frame/checksum.js';
+import { adapted } from '../frame/adapted.js';
 import type { Frame } from '../frame/frame.js';
-import { segment } from '../frame/segment.js';
 import type { NetworkPort } from '../ports/network-port.js';
 import { Receiver } from './receiver.js';
 import { Sender } from './sender.js';
@@ -93,14 +92,14 @@ class NetFrontendDevice implements FrontendDevice {
       scatterGather: await other.flag('feature-sg'),
       tcp4: await other.flag('feature-gso-tcpv4'),
       tcp6: await other.flag('feature-gso-tcpv6'),
+      checksum4: !(await other.flag('feature-no-csum-offload')),
       checksum6: await other.flag('feature-ipv6-csum-offload'),
     };
     this.onInterface(identity.id, {
       mac: await own.read('mac'),
       send: (frame) => {
-        const whole = frame.segmentation && can.scatterGather && can[frame.segmentation.protocol];
-        const frames = whole ? [frame] : segment(can.checksum6 ? frame : completed(frame), 'validated');
-        return frames.map((part) => this.sender?.send(part) ?? false).every(Boolean);
+        const parts = adapted(frame, can);
+        return parts.map((part) => this.sender?.send(part) ?? false).every(Boolean);
       },
       connect: (receiver) => this.receiver?.connect(receiver),
     });

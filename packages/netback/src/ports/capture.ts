@@ -1,6 +1,6 @@
 import type { Clock } from '@xenolith/guest-api';
-import { completed } from '../frame/checksum.js';
 import type { Frame } from '../frame/frame.js';
+import { plainFrames } from '../frame/segment.js';
 import type { NetworkPort } from './network-port.js';
 
 /**
@@ -27,8 +27,8 @@ export interface CaptureOptions {
 }
 
 /**
- * Writes what goes through ports as a pcapng file, in the order in which it goes. Checksums that are still blank are
- * computed in what is written; large frames are written whole.
+ * Writes what goes through ports as a pcapng file, in the order in which it goes. The file has frames as a wire would:
+ * checksums that are still blank are computed in it, and large frames are cut.
  */
 export class Capture {
   private interfaces = 0;
@@ -76,16 +76,17 @@ export class Capture {
 
   private packet(number: number, direction: number, frame: Frame): void {
     const { clock, startNs = 0n } = this.options;
-    const { data } = completed(frame);
     const time = startNs + BigInt(Math.floor(clock.now()));
-    const body = joined([
-      words(number, Number(time >> 32n), Number(time & 0xffff_ffffn), data.length, data.length),
-      data,
-      new Uint8Array(-data.length & 3),
-      option(OPTION_FLAGS, words(direction)),
-      option(0, new Uint8Array(0)),
-    ]);
-    this.block(ENHANCED_PACKET, body);
+    for (const { data } of plainFrames(frame)) {
+      const body = joined([
+        words(number, Number(time >> 32n), Number(time & 0xffff_ffffn), data.length, data.length),
+        data,
+        new Uint8Array(-data.length & 3),
+        option(OPTION_FLAGS, words(direction)),
+        option(0, new Uint8Array(0)),
+      ]);
+      this.block(ENHANCED_PACKET, body);
+    }
   }
 
   private block(type: number, body: Uint8Array): void {

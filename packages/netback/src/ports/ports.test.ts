@@ -168,6 +168,23 @@ describe('a capture', () => {
     }
   });
 
+  it('has large frames as a wire would, in pieces', () => {
+    const { fabric } = setUp([]);
+    const pieces: number[] = [];
+    const { clock } = fabric.addGuest(2);
+    const capture = new Capture({ clock, write: (bytes) => pieces.push(...bytes) });
+    const sent: Frame[] = [];
+    const port = capture.tap({ send: (each) => void sent.push(each), connect() {} }, 'x');
+    const data = packet({ payload: 3000 });
+    const large: Frame = { data, checksum: 'blank', segmentation: { protocol: 'tcp4', size: 1448 } };
+    port.send(large);
+    expect(sent).toEqual([large]);
+    const lengths = blocksOf(Uint8Array.from(pieces))
+      .slice(2)
+      .map(({ body }) => body.getUint32(12, true));
+    expect(lengths).toEqual([1448, 1448, 104].map((payload) => packet({ payload }).length));
+  });
+
   it('property: frames of any length keep the file in order', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 40 })), (frames) => {

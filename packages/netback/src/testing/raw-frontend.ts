@@ -1,7 +1,9 @@
+import type { Logger } from '@xenolith/host-interface';
 import { addDevice, type DeviceSpec, serveBackends } from '@xenolith/xenbus';
 import { Fabric, type FabricGuest, settle } from '@xenolith/xenbus/testing';
 import { netBackend } from '../backend/net-backend.js';
 import type { NetBackendOptions } from '../backend/options.js';
+import { noTraffic } from '../backend/statistics.js';
 import * as codec from '../codec/index.js';
 import type { Frame } from '../frame/frame.js';
 import type { FrameReceiver } from '../ports/network-port.js';
@@ -25,10 +27,14 @@ interface SetUp {
   options?: Partial<NetBackendOptions>;
   /** Instead of `ALL`. */
   nodes?: Record<string, string | number>;
+  /** Nodes that it does not write. */
+  without?: readonly string[];
   backendNodes?: Record<string, string | number>;
   queues?: number;
   split?: boolean;
   control?: boolean;
+  /** Does something to the backend's guest first. */
+  prepare?(back: FabricGuest): void;
 }
 
 export type RawFrontend = Awaited<ReturnType<typeof rawFrontend>>;
@@ -39,15 +45,20 @@ export async function rawFrontend(setUp: SetUp = {}) {
   const fabric = new Fabric();
   const front = fabric.addGuest(FRONT);
   const back = fabric.addGuest(BACK);
+  setUp.prepare?.(back);
   const log: string[] = [];
+  const logger: Logger = { log: (level, _part, message) => level !== 'debug' && log.push(message) };
   const behind = new TestPort();
+  const statistics = noTraffic();
   serveBackends(
     back,
     netBackend(back, {
       open: async (end) => (end.otherId === FRONT ? behind : echoPort()),
-      log: { log: (_level, _part, message) => log.push(message) },
+      statistics: (end) => (end.otherId === FRONT ? statistics : noTraffic()),
+      log: logger,
       ...options,
     }),
+    { log: logger },
   );
   const spec: DeviceSpec = {
     type: 'vif',
@@ -70,6 +81,7 @@ export async function rawFrontend(setUp: SetUp = {}) {
   const ctrl = new RawControl(front);
   if (control) write({ 'ctrl-ring-ref': ctrl.ring.ref, 'event-channel-ctrl': ctrl.port });
   write(nodes);
+  for (const name of setUp.without ?? []) fabric.store.rm(`${directory}/${name}`);
   write({ state: 4 });
   await settle();
   return {
@@ -77,6 +89,7 @@ export async function rawFrontend(setUp: SetUp = {}) {
     front,
     back,
     log,
+    statistics,
     /** The first queue. */
     queue: pairs[0]!,
     queues: pairs,
