@@ -47,7 +47,7 @@ function addRunOptions(command: Command, memory: number): Command {
     .option(
       '--vif <interface>',
       'a network interface, as in xl.cfg: "mac=00:16:3e:00:00:01,bridge=xenbr0", or to the outside: ' +
-        '"type=passt,tcp=8080:80", "type=stream,path=/run/x.sock", "type=websocket,url=ws://…"; may be given again',
+        '"type=passt,tcp=8080:80", "type=stream,path=/run/x.sock", "type=websocket,url=ws://…"; "capture=FILE" writes what goes by as pcapng; may be given again',
       (text: string, before: string[] = []) => [...before, text],
     )
     .option('--allow-console-io', 'let the guest print with CONSOLEIO_write, as a debug build of Xen does');

@@ -1,15 +1,18 @@
-import { isAbsolute, join } from 'node:path';
+import { resolve } from 'node:path';
 import type { Host, PortSpec, VifConfig, VifSpec } from '@xenolith/host';
 import { BadInputError } from '@xenolith/host-interface';
 import { connectWebSocketPort, type NetworkPort, NetworkPortError } from '@xenolith/netback';
 import { connectStreamPort, startPasst } from '@xenolith/netback/node';
+import { captureIn } from './captures.js';
 
 /** Opens what is behind a network interface. @param directory where relative paths begin @throws BadInputError */
 export async function openVif(
-  { port, ...config }: VifSpec,
+  { port, capture, ...rest }: VifSpec,
   host: Host,
   directory: string,
 ): Promise<VifConfig> {
+  const config: VifConfig = rest;
+  if (capture !== undefined) config.capture = captureIn(resolve(directory, capture), host);
   if (!port) return config;
   try {
     return { ...config, port: await openPort(port, config, host, directory) };
@@ -35,8 +38,7 @@ async function openPort(
       return startPasst({ ...options, ...spec, ...(mtu !== undefined && { mtu }) });
     case 'stream': {
       if (!('path' in spec)) return connectStreamPort(spec, options);
-      const { path } = spec;
-      return connectStreamPort({ path: isAbsolute(path) ? path : join(directory, path) }, options);
+      return connectStreamPort({ path: resolve(directory, spec.path) }, options);
     }
     case 'websocket': {
       const { WebSocket } = await import('ws');
