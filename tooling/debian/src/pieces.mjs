@@ -6,6 +6,7 @@ import { Apt, UnavailableError } from './apt.mjs';
 import { buildDebianInitrd } from './debian-initrd.mjs';
 import { busyboxInitramfs } from './initramfs.mjs';
 import { MODULES, moduleEntries } from './modules.mjs';
+import { toolsArchive } from './tools.mjs';
 
 /**
  * Paths of what the guest tests boot, all from Debian 12's amd64 packages.
@@ -17,6 +18,7 @@ import { MODULES, moduleEntries } from './modules.mjs';
  * @property {string} initrd the yardstick initramfs (tooling/bench/guest/init), gzip-compressed
  * @property {string} debianInitrd initramfs-tools' own init and scripts, gzip-compressed
  * @property {string} rootInitrd an initramfs for `vmlinuz` that loads the disk driver and starts the system on `root=`
+ * @property {string} tools an archive with /bin/ethtool, /bin/openssl and their libraries, to be appended to an initramfs
  * @property {string} xenstored xen-utils-4.17's xenstored, a dynamic ELF that wants Xen's libraries
  * @property {string} grub GRUB's 64-bit PV image, grub-x86_64-xen.bin
  */
@@ -77,9 +79,22 @@ function obtain(apt, cache) {
   const rootInitrd = join(cache, 'root-initrd.gz');
   const rootModules = moduleEntries(modules, ['crc32c-intel', 'ext4', 'xen-blkfront']);
   writeWhole(rootInitrd, busyboxInitramfs(busybox, readFileSync(rootInitScript), rootModules));
+  const tools = join(cache, 'tools.cpio.gz');
+  writeWhole(tools, toolsArchive(apt));
   const daemonFile = './usr/lib/xen-4.17/bin/xenstored';
   const xenstored = join(apt.unpack('xen-utils-4.17', [daemonFile]), daemonFile);
-  return { vmlinuz, modules, cloudVmlinuz, busybox, initrd, debianInitrd, rootInitrd, grub, xenstored };
+  return {
+    vmlinuz,
+    modules,
+    cloudVmlinuz,
+    busybox,
+    initrd,
+    debianInitrd,
+    rootInitrd,
+    tools,
+    grub,
+    xenstored,
+  };
 }
 
 /** A change of this program or of the init scripts makes the cached answer stale; a new Debian kernel does not. */

@@ -38,6 +38,18 @@ describe.skipIf(pieces === undefined)(`Debian's pieces (${reason ?? 'found'})`, 
     }
   });
 
+  it('tools are programs with their libraries', () => {
+    const archive = gunzipSync(readFileSync(pieces!.tools));
+    for (const name of [
+      'bin/ethtool',
+      'bin/openssl',
+      'lib64/ld-linux-x86-64.so.2',
+      'libc.so.6',
+      'libcrypto.so.3',
+    ])
+      expect(archive.includes(`${name}\0`), name).toBe(true);
+  });
+
   it('debianInitrd is made of the packages as they are, with scripts in their order', () => {
     const archive = gunzipSync(readFileSync(pieces!.debianInitrd));
     for (const text of [
