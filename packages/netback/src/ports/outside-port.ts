@@ -1,5 +1,6 @@
 import type { Clock } from '@xenolith/guest-api';
 import { type Logger, silentLogger } from '@xenolith/host-interface';
+import { XEN_NETIF_MAX_TX_SIZE } from '@xenolith/xen-abi';
 import type { Frame } from '../frame/frame.js';
 import { plainFrames } from '../frame/segment.js';
 import type { FrameReceiver, NetworkPort } from './network-port.js';
@@ -8,6 +9,8 @@ import type { FrameReceiver, NetworkPort } from './network-port.js';
 export class NetworkPortError extends Error {
   override name = 'NetworkPortError';
 }
+
+const ETHERNET_HEADER = 14;
 
 export interface OutsidePortOptions {
   /** By it frames from outside enter the guest's time. */
@@ -58,8 +61,11 @@ export class OutsidePort implements NetworkPort {
     this.channel.close();
   }
 
-  /** Frames have come from outside. */
-  arrived(frames: readonly Uint8Array[]): void {
+  /** Frames have come from outside; what cannot be one is dropped. */
+  arrived(arrived: readonly Uint8Array[]): void {
+    const frames = arrived.filter(
+      ({ length }) => length >= ETHERNET_HEADER && length <= XEN_NETIF_MAX_TX_SIZE,
+    );
     if (frames.length === 0) return;
     this.settings.clock.completion(Promise.resolve(), 0, () => {
       for (const data of frames) this.receiver?.({ data });

@@ -18,8 +18,6 @@ export interface WebSocketPortOptions extends OutsidePortOptions {
 }
 
 const OPEN = 1;
-/** The largest frame that a guest may be given is one of 64 KiB with its header. */
-const MAX_FRAME = 0x1_0000 + 64;
 
 /**
  * Connects a port to a relay that exchanges raw Ethernet frames over WebSocket, one in each binary message and nothing
@@ -60,7 +58,7 @@ export function connectWebSocketPort(url: string, options: WebSocketPortOptions)
       else reject(new NetworkPortError(`${url} cannot be reached: the relay has closed the connection`));
     });
     socket.addEventListener('message', ({ data }) => {
-      if (data instanceof ArrayBuffer && data.byteLength <= MAX_FRAME) port.arrived([new Uint8Array(data)]);
+      if (data instanceof ArrayBuffer) port.arrived([new Uint8Array(data)]);
     });
   });
 }
