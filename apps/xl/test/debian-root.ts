@@ -22,7 +22,7 @@ export function copy(from: string, to: string): string {
 }
 
 /** Programs of e2fsprogs may not be in everybody's PATH. */
-const env = { ...process.env, LC_ALL: 'C', PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
+export const env = { ...process.env, LC_ALL: 'C', PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
 
 /** Checks a file system. @param how `-fn`: changes nothing; `-fy`: mends all. @returns exit status and what was said */
 export function fsck(image: string, how: '-fn' | '-fy'): { status: number; said: string } {

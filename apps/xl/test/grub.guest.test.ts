@@ -1,12 +1,19 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { Machine, pieces, reason } from './debian-machine.js';
+import { copyOfRoot, env, reason as noRoot } from './debian-root.js';
 
 /** GRUB draws its prompt and what is typed letter by letter, with the cursor's place before and after each. */
 const plain = stripVTControlCharacters;
 const PROMPT = /grub> /;
 /** For loaded machines: GRUB is at its prompt in half a second, and answers at once. */
 const SECONDS = 120;
+/** It reads a kernel page by page, one request at a time. */
+const BOOT = 400;
 
 describe.skipIf(pieces === undefined)(`GRUB's 64-bit PV image (${reason ?? 'found'})`, () => {
   let machine: Machine | undefined;
@@ -21,7 +28,7 @@ describe.skipIf(pieces === undefined)(`GRUB's 64-bit PV image (${reason ?? 'foun
     );
     return async (command) => {
       grub.type(`${command}\r`);
-      const answer = plain(await grub.expect(PROMPT, SECONDS));
+      const answer = plain(await grub.expect(PROMPT, BOOT));
       return answer.slice(answer.indexOf('\n') + 1, answer.lastIndexOf('grub>')).trim();
     };
   }
@@ -49,4 +56,35 @@ describe.skipIf(pieces === undefined)(`GRUB's 64-bit PV image (${reason ?? 'foun
     machine!.type('reboot\r');
     expect((await machine!.end()).status).toBe(5);
   });
+
+  const directory = mkdtempSync(join(tmpdir(), 'grub-'));
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  /** Debian's root file system with a kernel and a ramdisk in it. */
+  function bootableDisk(): string {
+    const image = copyOfRoot(directory);
+    for (const [file, path] of [
+      [pieces!.vmlinuz, '/boot/vmlinuz'],
+      [pieces!.rootInitrd, '/boot/initrd'],
+    ])
+      execFileSync('debugfs', ['-w', '-R', `write ${file} ${path}`, image], { env, stdio: 'pipe' });
+    return image;
+  }
+
+  it.skipIf(noRoot !== undefined)(
+    `boots Linux from a disk: one kernel's frontend follows the other's in the same domain (${noRoot ?? 'found'})`,
+    async () => {
+      const ask = await atPrompt('--memory', '512', '--disk', `${bootableDisk()},raw,xvda,rw`);
+      expect(await ask('ls')).toBe('(memdisk) (proc) (xen/xvda)');
+      expect(await ask('ls (xen/xvda)/boot')).toBe('vmlinuz initrd');
+      const words = 'console=hvc0 root=/dev/xvda rw init=/bin/sh';
+      // It draws its progress, and says nothing else if all is well.
+      for (const command of [`linux (xen/xvda)/boot/vmlinuz ${words}`, 'initrd (xen/xvda)/boot/initrd'])
+        expect((await ask(command)).replace(/\[ \w+ +[\d.]+\w+ +\d+% +[\d.]+\w+\/s \]\s*/g, '')).toBe('');
+      machine!.type('boot\r');
+      await machine!.expect(/blkfront: xvda: [\s\S]*# $/, BOOT);
+      machine!.type('echo $((20 + 22)) > /answer; sync; cat /answer\r');
+      await machine!.expect(/\n42\n/, SECONDS);
+    },
+  );
 });
