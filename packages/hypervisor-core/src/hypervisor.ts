@@ -292,7 +292,10 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
       }
       const vcpu = this.scheduler.pick(this.clock.now);
       if (vcpu) {
-        if (vcpu.runnable) left -= this.runSlice(vcpu, left);
+        if (!vcpu.runnable) continue;
+        left -= this.runSlice(vcpu, left);
+        // One that polls, as GRUB does for its disk, is not to wait for the end of the budget.
+        if (this.yielded && this.completions.needsTurn) return { kind: 'busy' };
         continue;
       }
       if (this.isReleasing) continue;

@@ -182,6 +182,31 @@ describe('the processor', () => {
     expect(host.cpu.budgets.length).toBeLessThan(501);
   });
 
+  it('goes back to the host when a vCPU yields that may wait for an answer from outside', async () => {
+    for (const clock of ['real', 'virtual'] as const) {
+      const polling = testHost({ clock });
+      const yields = () => {
+        polling.cpu.regs.gpr[0] = BigInt(abi.__HYPERVISOR_sched_op);
+        polling.cpu.regs.gpr[7] = BigInt(abi.SCHEDOP_yield);
+        return Exit.syscall;
+      };
+      const runs = () => {
+        polling.cpu.budgets.length = 0;
+        polling.cpu.script.splice(0, 20, ...Array.from({ length: 20 }, () => yields));
+        polling.hv.run(5_000);
+        return polling.cpu.budgets.length;
+      };
+      expect(runs()).toBeGreaterThan(10);
+      const log: string[] = [];
+      polling.hv.completions.submit(Promise.resolve(), 1e9, () => log.push('answer'));
+      if (clock === 'real') expect(runs()).toBe(1);
+      else expect(runs()).toBeGreaterThan(10);
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(runs()).toBeGreaterThan(10);
+      expect(log).toEqual(clock === 'real' ? ['answer'] : []);
+    }
+  });
+
   it('is given up by a vCPU that spins with PAUSE, if another one waits for it', () => {
     const ran: number[] = [];
     const pause = () => {

@@ -26,8 +26,15 @@ interface Completion {
 export class Completions {
   /** Their time has come, their answer has not; in the order in which they are to be delivered. */
   private readonly due: Completion[] = [];
+  /** Asked for and not answered, where time goes on meanwhile. */
+  private outstanding = 0;
 
   constructor(private readonly host: CompletionsHost) {}
+
+  /** Only a turn of the event loop can bring what some guest waits for. */
+  get needsTurn(): boolean {
+    return this.outstanding > 0;
+  }
 
   /** Whether guests have to wait for an answer that is due. */
   get overdue(): boolean {
@@ -44,7 +51,9 @@ export class Completions {
       (reason): PromiseSettledResult<T> => ({ status: 'rejected', reason }),
     );
     if (!this.host.stopsTime) {
+      this.outstanding++;
       void settled.then((outcome) => {
+        this.outstanding--;
         this.host.defer(() => done(outcome));
         this.host.interrupt();
       });
