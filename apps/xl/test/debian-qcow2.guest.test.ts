@@ -33,13 +33,19 @@ describe.skipIf(reason !== undefined)(`Debian on a qcow2 image (${reason ?? 'fou
     const before = [shaOf(base), shaOf(image)];
     machine = new Machine([
       ...['run', pieces!.vmlinuz, '--ramdisk', pieces!.rootInitrd, '--memory', '256'],
-      ...['--disk', `${image},qcow2,xvda,rw`, '--cmdline', 'console=hvc0 root=/dev/xvda rw init=/bin/sh'],
+      ...['--vcpus', '2', '--disk', `${image},qcow2,xvda,rw`],
+      ...['--cmdline', 'console=hvc0 root=/dev/xvda rw init=/bin/sh xen_blkfront.max_ring_page_order=2'],
     ]);
-    await machine.expect(/\n# $/, BOOT);
+    const boot = await machine.expect(/\n# $/, BOOT);
+    expect(boot).toMatch(
+      /xvda: flush diskcache: enabled; persistent grants: enabled; indirect descriptors: enabled/,
+    );
     expect(machine.stderr).toContain(`xvda: nothing is written to ${image}`);
     const shell = new Shell(machine);
-    await shell.run('mount -t proc proc /proc');
     expect((await shell.run('cat /proc/partitions')).join()).toMatch(/1048576 xvda/);
+    // A queue for each processor, of four pages each.
+    expect(await shell.run('ls /sys/block/xvda/mq')).toEqual(['0  1']);
+    expect(await shell.run('cat /sys/module/xen_blkfront/parameters/max_ring_page_order')).toEqual(['2']);
     const sum = `${shaInside(raw, '/usr/bin/bash')}  -`;
     expect(await shell.run('sha256sum < /usr/bin/bash')).toEqual([sum]);
     await shell.run('cp /usr/bin/bash /copy; sync; echo 3 > /proc/sys/vm/drop_caches');

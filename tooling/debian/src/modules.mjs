@@ -32,7 +32,8 @@ export const MODULES = [
 
 /**
  * Entries for an initramfs: the named modules and those that they depend on as /modules/NAME.ko, and /modules/load, a
- * script that inserts them all in a fitting order. Dependencies are those that a module itself names (`depends` in its
+ * script that inserts them all in a fitting order, with what the kernel's command line has for them (NAME.OPTION=VALUE, as
+ * modprobe takes it; /proc is to be mounted). Dependencies are those that a module itself names (`depends` in its
  * section .modinfo). What it merely wishes for (`softdep`, so ext4's crc32c) is to be named before it.
  * @param {string} directory `modules` of the pieces
  * @param {string[]} names
@@ -58,7 +59,10 @@ export function moduleEntries(directory, names) {
     chosen.set(found, data);
   };
   names.forEach(add);
-  const load = `#!/bin/sh\nfor name in ${[...chosen.keys()].join(' ')}; do insmod /modules/$name.ko; done\n`;
+  const load = `#!/bin/sh
+options() { for word in $(cat /proc/cmdline); do case $word in "$1".*) echo "\${word#*.}" ;; esac; done; }
+for name in ${[...chosen.keys()].join(' ')}; do insmod /modules/$name.ko $(options $(echo $name | tr - _)); done
+`;
   return [
     { type: 'directory', path: 'modules' },
     ...[...chosen].map(
