@@ -1,59 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { BlockDevice } from './block-device.js';
+import { behavesAsBytes, SIZE } from '../testing/behaves-as-bytes.js';
+import { noise } from '../testing/watched-device.js';
 import { HttpDevice } from './http-device.js';
 import { MemoryDevice } from './memory-device.js';
-import { OverlayDevice } from './overlay.js';
-
-const SIZE = 300 * 1024;
-const noise = (length: number, seed = 1): Uint8Array =>
-  Uint8Array.from({ length }, (_, i) => (Math.imul(i + seed, 2654435761) >>> 24) & 0xff);
-
-const sectors = SIZE / 512;
-const operation = fc
-  .record({
-    kind: fc.constantFrom('read', 'write', 'discard'),
-    at: fc.integer({ min: 0, max: sectors - 1 }),
-    count: fc.integer({ min: 1, max: 200 }),
-    seed: fc.nat(),
-  })
-  .map(({ kind, at, count, seed }) => ({
-    kind,
-    offset: at * 512,
-    length: Math.min(count, sectors - at) * 512,
-    seed,
-  }));
-
-/** Does the same with a device and with plain bytes. `exact`: discarded bytes are zeros. */
-async function behavesAsBytes(makeDevice: () => BlockDevice, start: Uint8Array): Promise<void> {
-  await fc.assert(
-    fc.asyncProperty(fc.array(operation, { maxLength: 20 }), async (operations) => {
-      const device = makeDevice();
-      const model = start.slice();
-      for (const { kind, offset, length, seed } of operations) {
-        if (kind === 'write') {
-          const data = noise(length, seed);
-          model.set(data, offset);
-          await device.write(offset, data);
-        } else if (kind === 'discard') {
-          await device.discard!(offset, length);
-          const now = await device.read(offset, length);
-          // Zeros or as before, each 512 bytes of it.
-          for (let at = 0; at < length; at += 512) {
-            const sector = now.subarray(at, at + 512);
-            if (sector.every((byte) => byte === 0)) model.fill(0, offset + at, offset + at + 512);
-          }
-        }
-        expect(
-          Buffer.compare(await device.read(offset, length), model.subarray(offset, offset + length)),
-        ).toBe(0);
-      }
-      await device.flush();
-      expect(Buffer.compare(await device.read(0, SIZE), model)).toBe(0);
-    }),
-    { numRuns: 30 },
-  );
-}
 
 describe('memory', () => {
   it('behaves as bytes', () => behavesAsBytes(() => new MemoryDevice(SIZE), new Uint8Array(SIZE)));
@@ -67,51 +16,6 @@ describe('memory', () => {
     device.write(2 ** 39, noise(1024));
     device.discard(512, 2 ** 40 - 512);
     expect(device.allocated).toBe(0);
-  });
-});
-
-describe('an overlay', () => {
-  it('behaves as bytes and leaves the base as it was', async () => {
-    const contents = noise(SIZE);
-    const base = MemoryDevice.of(contents);
-    await behavesAsBytes(() => new OverlayDevice(base), contents);
-    expect(base.read(0, SIZE)).toEqual(contents);
-  });
-
-  it('of a huge disk is discarded in no time and no memory, once the upper device can', async () => {
-    const base = new MemoryDevice(2 ** 46);
-    const overlay = new OverlayDevice(base);
-    base.write(2 ** 45, noise(8192));
-    await overlay.discard!(512, 2 ** 46 - 512);
-    expect((await overlay.read(2 ** 45, 8192)).every((byte) => byte === 0)).toBe(true);
-    const cannot: BlockDevice = Object.assign(new MemoryDevice(512), { discard: undefined });
-    expect(new OverlayDevice(new MemoryDevice(512), cannot).discard).toBeUndefined();
-  });
-
-  it('commits what changed', async () => {
-    const base = MemoryDevice.of(noise(SIZE));
-    const overlay = new OverlayDevice(base);
-    await overlay.write(1024, noise(512, 9));
-    expect(overlay.changed).toBe(4096);
-    await overlay.commit();
-    expect(overlay.changed).toBe(0);
-    expect(base.read(1024, 512)).toEqual(noise(512, 9));
-    expect(base.read(0, 1024)).toEqual(noise(1024));
-  });
-
-  it('two writes into one new block at the same time are both there', async () => {
-    const base = MemoryDevice.of(noise(8192));
-    const overlay = new OverlayDevice(base);
-    await Promise.all([overlay.write(0, noise(512, 3)), overlay.write(512, noise(512, 4))]);
-    const expected = noise(8192);
-    expected.set(noise(512, 3), 0);
-    expected.set(noise(512, 4), 512);
-    expect(await overlay.read(0, 8192)).toEqual(expected);
-  });
-
-  it('does not commit into a read-only base', async () => {
-    const base = Object.assign(MemoryDevice.of(noise(4096)), { readonly: true });
-    await expect(new OverlayDevice(base).commit()).rejects.toThrow('read-only');
   });
 });
 
