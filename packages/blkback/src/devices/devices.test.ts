@@ -1,8 +1,62 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { behavesAsBytes, SIZE } from '../testing/behaves-as-bytes.js';
 import { noise } from '../testing/watched-device.js';
+import type { BlockDevice } from './block-device.js';
 import { HttpDevice } from './http-device.js';
 import { MemoryDevice } from './memory-device.js';
+import { OverlayDevice } from './overlay.js';
+
+/** Bytes of the disks. */
+const SIZE = 300 * 1024;
+const sectors = SIZE / 512;
+const operation = fc
+  .record({
+    kind: fc.constantFrom('read', 'write', 'discard'),
+    at: fc.integer({ min: 0, max: sectors - 1 }),
+    count: fc.integer({ min: 1, max: 200 }),
+    seed: fc.nat(),
+  })
+  .map(({ kind, at, count, seed }) => ({
+    kind,
+    offset: at * 512,
+    length: Math.min(count, sectors - at) * 512,
+    seed,
+  }));
+
+/** Property: does the same with a device and with plain bytes. */
+async function behavesAsBytes(makeDevice: () => BlockDevice, start: Uint8Array): Promise<void> {
+  await fc.assert(
+    fc.asyncProperty(fc.array(operation, { maxLength: 20 }), async (operations) => {
+      const device = makeDevice();
+      const model = start.slice();
+      for (const { kind, offset, length, seed } of operations) {
+        if (kind === 'write') {
+          const data = noise(length, seed);
+          model.set(data, offset);
+          await device.write(offset, data);
+        } else if (kind === 'discard') {
+          await device.discard!(offset, length);
+          const now = await device.read(offset, length);
+          // Zeros or as before, each 512 bytes of it.
+          for (let at = 0; at < length; at += 512) {
+            const sector = now.subarray(at, at + 512);
+            if (sector.every((byte) => byte === 0)) model.fill(0, offset + at, offset + at + 512);
+          }
+        }
+        expect(areSame(await device.read(offset, length), model.subarray(offset, offset + length))).toBe(
+          true,
+        );
+      }
+      await device.flush();
+      expect(areSame(await device.read(0, SIZE), model)).toBe(true);
+    }),
+    { numRuns: 30 },
+  );
+}
+
+/** Much faster than `toEqual`. */
+const areSame = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, i) => byte === b[i]);
 
 describe('memory', () => {
   it('behaves as bytes', () => behavesAsBytes(() => new MemoryDevice(SIZE), new Uint8Array(SIZE)));
@@ -17,6 +71,13 @@ describe('memory', () => {
     device.discard(512, 2 ** 40 - 512);
     expect(device.allocated).toBe(0);
   });
+});
+
+it('an overlay behaves as bytes, and leaves the base as it was', async () => {
+  const contents = noise(SIZE);
+  const base = MemoryDevice.of(contents);
+  await behavesAsBytes(() => new OverlayDevice(base), contents);
+  expect(base.read(0, SIZE)).toEqual(contents);
 });
 
 describe('HTTP', () => {
