@@ -26,13 +26,19 @@ import {
 } from './record.js';
 
 const at = (address: number): I32 => i32.const(address);
+/** An odd number with bits all over. */
+const ASID_SPREAD = 0x9e3779b1 | 0;
 /** Tag of a jump-cache entry: the address with the address-space id folded into its sign extension. */
 const jumpTag = (rip: I64, asid: I64): I64 => i64.xor(rip, i64.shl(asid, i64.const(52)));
-const jumpEntry = (rip: I64): I32 =>
+/** Guests, and the processes of one, use the same addresses: the id spreads them, so that they do not displace each other. */
+const jumpEntry = (rip: I64, asid: I64): I32 =>
   i32.add(
     i32.shl(
       i32.and(
-        i32.xor(i32.wrap(rip), i32.wrap(i64.shr_u(rip, i64.const(12)))),
+        i32.xor(
+          i32.xor(i32.wrap(rip), i32.wrap(i64.shr_u(rip, i64.const(12)))),
+          i32.mul(i32.wrap(asid), i32.const(ASID_SPREAD)),
+        ),
         i32.const(JUMP_CACHE_ENTRIES - 1),
       ),
       i32.const(4),
@@ -119,7 +125,7 @@ function emitLookup(m: ModuleBuilder, mmu: MmuFunctions, decode: FunctionRef): F
       });
     });
     f.set(block, i32.add(block, i32.const(BLOCK_SIZE)));
-    const entry = f.let(jumpEntry(rip));
+    const entry = f.let(jumpEntry(rip, i64.load(at(MMU.asid))));
     f.store64(entry, 0, jumpTag(rip, i64.load(at(MMU.asid))));
     f.store(entry, 8, block);
     f.push(block);
@@ -292,7 +298,7 @@ function emitRun(
       });
       f.set(pageBase, i64.and(nextRip, i64.const(-4096)));
       f.store64(at(ENGINE.pageBase), 0, pageBase);
-      const entry = f.let(jumpEntry(nextRip));
+      const entry = f.let(jumpEntry(nextRip, asid));
       f.if(i64.eq(i64.load(entry), jumpTag(nextRip, asid)), () => f.set(record, i32.load(entry, 8)), lookUp);
       f.br(outer);
     });
