@@ -63,8 +63,9 @@ export class DomainServices {
     // The console's last words first.
     this.releaseConsole();
     for (const kind of this.devices) kind.stop(domid);
-    host.xenstore.release(domid);
+    // In libxl's order: xenstored then finds nothing left of the domain, and need not look at all nodes.
     removeDomainEntries(host.xenstore.local, domid, this.uuid);
+    host.xenstore.release(domid);
   }
 }
 

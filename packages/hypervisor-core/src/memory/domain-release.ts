@@ -23,6 +23,14 @@ export class DomainRelease {
     this.#pieces = this.#takeApart();
   }
 
+  /** The end of the unit of frames that `mfn` is in; where it begins, its work is counted. */
+  #unit(mfn: number): number {
+    const { machine, work } = this.memory;
+    const within = mfn % FRAMES_PER_UNIT;
+    if (within === 0) work.done++;
+    return Math.min(mfn - within + FRAMES_PER_UNIT, machine.frames);
+  }
+
   /** Goes on until the limit of work is reached; without one, to the end. */
   step(): void {
     this.isDone = this.#pieces.next().done === true;
@@ -42,24 +50,25 @@ export class DomainRelease {
       memory.releaseVcpu(vcpu);
       if (work.isEnough) yield;
     }
-    for (let mfn = machine.firstFrame; mfn < machine.frames; mfn++) {
-      if (mfn % FRAMES_PER_UNIT === 0) work.done++;
-      if (frames.owner(mfn) === domid && frames.isPinned(mfn)) memory.unpin(mfn, domid);
+    for (let mfn = machine.firstFrame; mfn < machine.frames; ) {
+      const end = this.#unit(mfn);
+      mfn = frames.nextOwned(domid, mfn, end);
+      if (mfn < end) {
+        if (frames.isPinned(mfn)) memory.unpin(mfn, domid);
+        mfn++;
+      }
       if (work.isEnough) yield;
     }
     for (; tables.dropped.has(domid); tables.dropped.drain(domid)) if (work.isEnough) yield;
-    for (let mfn = machine.firstFrame; mfn < machine.frames; mfn++) {
-      if (mfn % FRAMES_PER_UNIT === 0) work.done++;
-      this.#swept = mfn;
-      if (frames.owner(mfn) === domid) {
+    for (let mfn = machine.firstFrame; mfn < machine.frames; ) {
+      const end = this.#unit(mfn);
+      mfn = this.#swept = frames.nextOwned(domid, mfn, end);
+      if (mfn < end) {
         frames.dropAllocation(mfn);
         if (frames.owner(mfn) === domid) this.left++;
+        this.#swept = ++mfn;
       }
-      if (work.isEnough) {
-        this.#swept++;
-        yield;
-      }
+      if (work.isEnough) yield;
     }
-    this.#swept = machine.frames;
   }
 }

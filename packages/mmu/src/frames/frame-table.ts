@@ -106,6 +106,15 @@ export class FrameTable {
     return this.#u32[this.#base + mfn * WORDS + OWNER] & 0xffff;
   }
 
+  /** The first frame of [from, to) that belongs to `domid`, or `to`. */
+  nextOwned(domid: number, from: number, to: number): number {
+    const u32 = this.#u32;
+    const base = this.#base + OWNER;
+    let mfn = from;
+    while (mfn < to && (u32[base + mfn * WORDS] & 0xffff) !== domid) mfn++;
+    return mfn;
+  }
+
   flags(mfn: number): number {
     return this.#u32[this.#base + mfn * WORDS + OWNER] >>> 16;
   }

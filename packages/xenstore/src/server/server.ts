@@ -285,7 +285,8 @@ export class XenstoreServer implements ConnectionHost {
     const { connection } = domain;
     domain.connection = undefined;
     connection?.close();
-    this.removeNodesOf(domid, '/');
+    // The toolstack has removed them already, as a rule; looking for them is a walk over all nodes.
+    if (domain.nodes > 0) this.removeNodesOf(domid, '/');
     for (const [name, [owner, ...others]] of special as Map<
       string,
       [StoredPermission, ...StoredPermission[]]
