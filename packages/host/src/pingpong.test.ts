@@ -1,5 +1,6 @@
 import { pingpongKernel } from '@xenolith/guest-kernels';
 import { expect, it } from 'vitest';
+import type { HostOptions } from './host.js';
 import { TestHost } from './testing.js';
 
 const ROUNDS = 200;
@@ -18,21 +19,32 @@ it('two guests wake each other in turns, and no event is lost', async () => {
   }
 });
 
-it('a guest and domain 0 wake each other in turns', async () => {
-  const test = await TestHost.create();
+/** A guest that calls domain 0, which answers each event with `answer`. */
+async function callDomain0(rounds: number, options: HostOptions, answer: (send: () => void) => void) {
+  const test = await TestHost.create(options);
   const { eventChannels } = test.host.dom0;
   const { local } = test.host.xenstore;
-  const caller = test.create(pingpongKernel, { cmdline: `call 0 ${ROUNDS}` });
+  const caller = test.create(pingpongKernel, { cmdline: `call 0 ${rounds}` });
   const port = eventChannels.allocUnbound(caller.guest.domid);
-  let events = 0;
-  eventChannels.onEvent(port, () => {
-    events++;
-    eventChannels.send(port);
-  });
+  eventChannels.onEvent(port, () => answer(() => void eventChannels.send(port)));
   local.write('/local/domain/0/data/pingpong', String(port));
   local.setPermissions('/local/domain/0/data/pingpong', [{ domid: 0, access: 'r' }]);
   caller.guest.unpause();
   await test.host.run();
-  expect(caller.output).toMatch(DONE);
+  return caller.output;
+}
+
+it('a guest and domain 0 wake each other in turns', async () => {
+  let events = 0;
+  const output = await callDomain0(ROUNDS, {}, (send) => {
+    events++;
+    send();
+  });
+  expect(output).toMatch(DONE);
   expect(events).toBe(ROUNDS);
+});
+
+it('an event that domain 0 sends while the host sleeps ends the sleep', async () => {
+  const later = (send: () => void) => void setTimeout(send, 5);
+  expect(await callDomain0(3, { clock: 'real' }, later)).toContain('3 round trips');
 });

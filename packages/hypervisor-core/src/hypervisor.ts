@@ -51,7 +51,10 @@ export interface HypervisorOptions {
   strict?: boolean;
   /** With `strict`: exits between two recounts of all frames; 0 only when a domain goes. Default 1000. */
   checkInterval?: number;
-  /** Work came in from outside of the loop: `run` is to be called again, if it came back with `idle`. */
+  /**
+   * Something came in from outside of the loop, as an event or a timer from a promise of a native domain: `run` is to be
+   * called again, if it came back with `idle`.
+   */
   onInterrupt?(): void;
   /** A domain has shut down or crashed (`SHUTDOWN_*`; `domain.crashReport`). Called between slices. */
   onShutdown?(domain: Domain, reason: number): void;
@@ -116,6 +119,8 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
   private readonly deferred: (() => void)[] = [];
   /** Deferred work was done since `run` was called: native domains may have promises to settle. */
   private nativeRan = false;
+  /** `run` is being called. */
+  private looping = false;
 
   constructor(readonly options: HypervisorOptions) {
     const { processor: cpu, machine, inputs } = options;
@@ -133,7 +138,7 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
     spaces.onNewRound = () => memory.frames.noteFullFlush();
     const access = new CurrentGuestAccess(cpu);
     const clock = new HostClock(options.clock ?? 'virtual', inputs);
-    const timers = new TimerQueue();
+    const timers = new TimerQueue(() => self.hv?.interrupt());
     const { scheduler: chosen = 'rr' } = options;
     const scheduler = typeof chosen === 'string' ? createScheduler(chosen) : chosen;
     const trace = options.trace ?? noTrace;
@@ -156,7 +161,6 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
       timers,
       stopsTime: clock.mode !== 'real',
       defer: (work) => this.defer(work),
-      interrupt: () => options.onInterrupt?.(),
     });
     this.scheduler = scheduler;
     this.trace = trace;
@@ -203,11 +207,18 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
   private wake(domid: number, vcpuId: number): void {
     const vcpu = this.domains.get(domid)?.vcpus[vcpuId];
     if (vcpu) this.unblockVcpu(vcpu);
+    this.interrupt();
   }
 
   /** Runs `work` before the next guest instruction. */
   defer(work: () => void): void {
     this.deferred.push(work);
+    this.interrupt();
+  }
+
+  /** There is something to do: whoever made it outside of the loop ends a sleep of the host. */
+  private interrupt(): void {
+    if (!this.looping) this.options.onInterrupt?.();
   }
 
   // ── Shutting down ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -277,6 +288,15 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
 
   /** Runs guests for about `budget` instructions. */
   run(budget = 10_000_000): HostStatus {
+    this.looping = true;
+    try {
+      return this.loop(budget);
+    } finally {
+      this.looping = false;
+    }
+  }
+
+  private loop(budget: number): HostStatus {
     let left = budget;
     this.nativeRan = false;
     this.clock.beginSlice();
@@ -300,8 +320,8 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
       }
       if (this.isReleasing) continue;
       if (!this.isAlive) return { kind: 'stopped' };
-      // What native domains do in promises comes before time passes.
-      if (this.nativeRan) return { kind: 'busy' };
+      // What native domains do in promises comes before time passes. (The wall's clock does not wait for them.)
+      if (this.nativeRan && this.clock.mode !== 'real') return { kind: 'busy' };
       const sleepNs = this.clock.idle(earliest(this.timers.next, this.scheduler.heldUntil));
       if (sleepNs !== 0) return { kind: 'idle', sleepNs };
       left -= JUMP_COST;

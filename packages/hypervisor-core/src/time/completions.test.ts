@@ -7,18 +7,23 @@ function setUp(stopsTime: boolean) {
   const timers = new TimerQueue();
   const deferred: (() => void)[] = [];
   const log: string[] = [];
+  let looping = false;
   const completions = new Completions({
     now: () => clock.now,
     timers,
     stopsTime,
-    defer: (work) => deferred.push(work),
-    interrupt: () => log.push('interrupt'),
+    defer(work) {
+      deferred.push(work);
+      if (!looping) log.push('interrupt');
+    },
   });
   /** As the hypervisor's loop does. */
   const pass = (now: number) => {
     clock.now = now;
+    looping = true;
     timers.expire(now);
     for (const work of deferred.splice(0)) work();
+    looping = false;
   };
   const submit = (name: string, latencyNs: number) => {
     const work = withResolvers<string>();

@@ -7,10 +7,8 @@ export interface CompletionsHost {
   readonly timers: TimerQueue;
   /** Time is made of instructions, so that it can be stopped: the clocks `virtual` and `paced`. */
   readonly stopsTime: boolean;
-  /** Runs `work` before the next guest instruction. */
+  /** Runs `work` before the next guest instruction; a host that sleeps is woken for it. */
   defer(work: () => void): void;
-  /** There is deferred work although nobody inside made it: the host is to stop sleeping. */
-  interrupt(): void;
 }
 
 interface Completion {
@@ -55,7 +53,6 @@ export class Completions {
       void settled.then((outcome) => {
         this.outstanding--;
         this.host.defer(() => done(outcome));
-        this.host.interrupt();
       });
       return;
     }
@@ -65,7 +62,6 @@ export class Completions {
       // An answer before its time waits for its timer.
       if (!this.due.includes(completion)) return;
       this.host.defer(() => this.deliverDue());
-      this.host.interrupt();
     });
     this.host.timers.set(this.host.now() + Math.max(0, latencyNs), () => {
       this.due.push(completion);

@@ -56,4 +56,16 @@ describe('TimerQueue', () => {
       ),
     );
   });
+
+  it('tell of a timer that comes before all others', () => {
+    let sooner = 0;
+    const timers = new TimerQueue(() => sooner++);
+    const none = () => {};
+    timers.set(100, none);
+    timers.set(100, none);
+    timers.set(200, none);
+    expect(sooner).toBe(1);
+    timers.set(50, none);
+    expect(sooner).toBe(2);
+  });
 });

@@ -15,10 +15,14 @@ export class TimerQueue {
   private order = 0;
   private cancelledInHeap = 0;
 
+  /** @param onSooner is told when a timer was set that comes before all others */
+  constructor(private readonly onSooner: () => void = () => {}) {}
+
   set(deadline: number, fire: () => void): Timer {
     const timer: Timer = { deadline, order: this.order++, fire, cancelled: false };
     this.heap.push(timer);
     this.up(this.heap.length - 1);
+    if (this.heap[0] === timer) this.onSooner();
     return timer;
   }
 
