@@ -43,8 +43,9 @@ const offered = ({ maxQueues }: NetBackendSettings, offloads: boolean): Record<s
   'feature-sg': 1,
   'feature-gso-tcpv4': Number(offloads),
   'feature-gso-tcpv6': Number(offloads),
-  'feature-no-csum-offload': Number(!offloads),
   'feature-ipv6-csum-offload': Number(offloads),
+  // Without it that of IPv4 is offered.
+  ...(!offloads && { 'feature-no-csum-offload': 1 }),
   'feature-rx-copy': 1,
   'feature-rx-flip': 0,
   'feature-multicast-control': 1,
