@@ -80,7 +80,7 @@ async function started(child: ChildProcess, program: string): Promise<void> {
 const notStarted = ({ code, message }: NodeJS.ErrnoException, program: string): string =>
   code === 'ENOENT'
     ? `${program} is not installed (Debian: apt install passt). It is for Linux; elsewhere start gvproxy or ` +
-      `socket_vmnet and connect to its socket (type=stream,path=…)`
+      `socket_vmnet and connect to its socket (connectStreamPort; for xenolith: type=stream,path=…)`
     : `${program} cannot be started: ${message}`;
 
 /** Its messages without what it says of the system logger and of being root. */
