@@ -7,18 +7,14 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  readFileSync,
-  readlinkSync,
   rmSync,
-  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { writeCpio } from './cpio.mjs';
-
-/** @typedef {import('./cpio.mjs').CpioEntry} CpioEntry */
+import { treeEntries } from './tree.mjs';
 
 /** Commands of klibc that the package's own hook leaves out (hooks/klibc-utils). */
 const NOT_NEEDED = ['gzip', 'kinit', 'zcat'];
@@ -52,7 +48,7 @@ export function buildDebianInitrd({ core, klibcUtils, libklibc, busybox }) {
       copyFileSync(join(libklibc, 'lib', name), join(tree, 'usr/lib', name));
     }
     orderScripts(tree, join(share, 'hook-functions'));
-    return gzipSync(writeCpio([...members(tree, '')]), { level: 9 });
+    return gzipSync(writeCpio(treeEntries(tree)), { level: 9 });
   } finally {
     rmSync(tree, { recursive: true, force: true });
   }
@@ -82,19 +78,3 @@ function orderScripts(tree, functions) {
     execFileSync('sh', ['-c', script, 'order', functions, tree, `/scripts/${folder.name}`], { env });
   }
 }
-
-/** @param {string} tree @param {string} folder @returns {Generator<CpioEntry>} */
-function* members(tree, folder) {
-  for (const entry of readdirSync(join(tree, folder), { withFileTypes: true }).sort(byName)) {
-    const path = join(folder, entry.name);
-    const at = join(tree, path);
-    if (entry.isSymbolicLink()) yield { type: 'symlink', path, target: readlinkSync(at) };
-    else if (entry.isDirectory()) {
-      yield { type: 'directory', path };
-      yield* members(tree, path);
-    } else yield { type: 'file', path, mode: statSync(at).mode & 0o755, data: readFileSync(at) };
-  }
-}
-
-/** @param {{ name: string }} a @param {{ name: string }} b */
-const byName = (a, b) => (a.name < b.name ? -1 : 1);

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 /** @typedef {import('./cpio.mjs').CpioEntry} CpioEntry */
 
 /**
- * Modules of Debian's kernel that guests here may load: Xen's drivers, ext4 with what it needs, and virtio's drivers for
+ * Modules of Debian's kernel that guests here may load: Xen's drivers, bridges, ext4 with what it needs, and virtio's drivers for
  * the guests of QEMU that ours are compared with.
  */
 export const MODULES = [
@@ -12,6 +12,10 @@ export const MODULES = [
   'xen-blkback',
   'xen-netfront',
   'xen-netback',
+  'xen-privcmd',
+  'bridge',
+  'stp',
+  'llc',
   'ext4',
   'jbd2',
   'mbcache',

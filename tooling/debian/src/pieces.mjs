@@ -6,7 +6,7 @@ import { Apt, UnavailableError } from './apt.mjs';
 import { buildDebianInitrd } from './debian-initrd.mjs';
 import { busyboxInitramfs } from './initramfs.mjs';
 import { MODULES, moduleEntries } from './modules.mjs';
-import { toolsArchive } from './tools.mjs';
+import { toolsArchive, xenToolsArchive } from './tools.mjs';
 
 /**
  * Paths of what the guest tests boot, all from Debian 12's amd64 packages.
@@ -18,7 +18,9 @@ import { toolsArchive } from './tools.mjs';
  * @property {string} initrd the yardstick initramfs (tooling/bench/guest/init), gzip-compressed
  * @property {string} debianInitrd initramfs-tools' own init and scripts, gzip-compressed
  * @property {string} rootInitrd an initramfs for `vmlinuz` that loads the disk driver and starts the system on `root=`
- * @property {string} tools an archive with /bin/ethtool, /bin/openssl and their libraries, to be appended to an initramfs
+ * @property {string} tools an archive with ethtool, openssl and their libraries, to be appended to an initramfs
+ * @property {string} xenTools likewise xl, xenstore's commands and Xen's hotplug scripts
+ * @property {string} driverInitrd an initramfs for `vmlinuz` that makes a driver domain of it
  * @property {string} xenstored xen-utils-4.17's xenstored, a dynamic ELF that wants Xen's libraries
  * @property {string} grub GRUB's 64-bit PV image, grub-x86_64-xen.bin
  */
@@ -26,6 +28,17 @@ import { toolsArchive } from './tools.mjs';
 const repository = fileURLToPath(new URL('../../../', import.meta.url));
 const initScript = join(repository, 'tooling/bench/guest/init');
 const rootInitScript = join(repository, 'tooling/debian/guest/init-root');
+const driverInitScript = join(repository, 'tooling/debian/guest/init-driver');
+
+/** Frontends as well: what a driver domain serves, it may have from another one. */
+const DRIVER_MODULES = [
+  'xen-blkfront',
+  'xen-netfront',
+  'xen-blkback',
+  'xen-netback',
+  'bridge',
+  'xen-privcmd',
+];
 
 /** The directory of the unpacked pieces: `$XENOLITH_CACHE/debian`, or `.cache/debian` of the repository. */
 export function cacheDirectory() {
@@ -81,26 +94,25 @@ function obtain(apt, cache) {
   writeWhole(rootInitrd, busyboxInitramfs(busybox, readFileSync(rootInitScript), rootModules));
   const tools = join(cache, 'tools.cpio.gz');
   writeWhole(tools, toolsArchive(apt));
+  const xenTools = join(cache, 'xen-tools.cpio.gz');
+  writeWhole(xenTools, xenToolsArchive(apt));
+  const driverInitrd = join(cache, 'driver-initrd.gz');
+  const driverModules = moduleEntries(modules, DRIVER_MODULES);
+  const driver = busyboxInitramfs(busybox, readFileSync(driverInitScript), driverModules);
+  writeWhole(driverInitrd, Buffer.concat([driver, readFileSync(xenTools)]));
   const daemonFile = './usr/lib/xen-4.17/bin/xenstored';
   const xenstored = join(apt.unpack('xen-utils-4.17', [daemonFile]), daemonFile);
   return {
-    vmlinuz,
-    modules,
-    cloudVmlinuz,
-    busybox,
-    initrd,
-    debianInitrd,
-    rootInitrd,
-    tools,
-    grub,
-    xenstored,
+    ...{ vmlinuz, modules, cloudVmlinuz, busybox, initrd, debianInitrd, rootInitrd },
+    ...{ tools, xenTools, driverInitrd, grub, xenstored },
   };
 }
 
 /** A change of this program or of the init scripts makes the cached answer stale; a new Debian kernel does not. */
 function recipe() {
   const here = dirname(fileURLToPath(import.meta.url));
-  const hash = createHash('sha256').update(readFileSync(initScript)).update(readFileSync(rootInitScript));
+  const hash = createHash('sha256');
+  for (const script of [initScript, rootInitScript, driverInitScript]) hash.update(readFileSync(script));
   for (const file of readdirSync(here).sort())
     if (file.endsWith('.mjs')) hash.update(readFileSync(join(here, file)));
   return hash.digest('hex');

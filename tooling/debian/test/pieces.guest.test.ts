@@ -41,13 +41,24 @@ describe.skipIf(pieces === undefined)(`Debian's pieces (${reason ?? 'found'})`, 
   it('tools are programs with their libraries', () => {
     const archive = gunzipSync(readFileSync(pieces!.tools));
     for (const name of [
-      'bin/ethtool',
-      'bin/openssl',
+      'sbin/ethtool',
+      'usr/bin/openssl',
       'lib64/ld-linux-x86-64.so.2',
-      'libc.so.6',
-      'libcrypto.so.3',
+      'lib/x86_64-linux-gnu/libc.so.6',
+      'usr/lib/x86_64-linux-gnu/libcrypto.so.3',
     ])
       expect(archive.includes(`${name}\0`), name).toBe(true);
+  });
+
+  it('driverInitrd holds the backends, xl and its scripts, with what they need', () => {
+    const archive = gunzipSync(readFileSync(pieces!.driverInitrd));
+    for (const name of [
+      ...['modules/xen-blkback.ko', 'modules/xen-netback.ko', 'modules/bridge.ko', 'bin/busybox', 'bin/bash'],
+      ...['usr/lib/xen-4.17/bin/xl', 'usr/bin/xenstore-watch', 'etc/xen/scripts/block', 'usr/bin/flock'],
+      ...['lib64/ld-linux-x86-64.so.2', 'usr/lib/x86_64-linux-gnu/libxenlight.so.4.17'],
+    ]) {
+      expect(archive.includes(`${name}\0`), name).toBe(true);
+    }
   });
 
   it('debianInitrd is made of the packages as they are, with scripts in their order', () => {
