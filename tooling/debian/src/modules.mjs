@@ -4,8 +4,8 @@ import { basename, join } from 'node:path';
 /** @typedef {import('./cpio.mjs').CpioEntry} CpioEntry */
 
 /**
- * Modules of Debian's kernel that guests here may load: Xen's drivers, bridges, ext4 with what it needs, and virtio's drivers for
- * the guests of QEMU that ours are compared with.
+ * Modules of Debian's kernel that guests here may load: Xen's drivers, bridges, ext4 with what it needs, and virtio's
+ * drivers for the guests of QEMU that ours are compared with.
  */
 export const MODULES = [
   'xen-blkfront',
