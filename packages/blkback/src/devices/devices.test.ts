@@ -85,13 +85,16 @@ describe('HTTP', () => {
   /** A server as `fetch` sees it. */
   function server({ ranges = true } = {}) {
     const requests: string[] = [];
-    const state = { etag: '"1"' };
+    const state = { etag: '"1"', status: 0, cut: 0 };
     const answer = async (_: unknown, init?: RequestInit): Promise<Response> => {
       const range = new Headers(init?.headers).get('range') ?? '';
       requests.push(range);
       const [from, to] = range.replace('bytes=', '').split('-').map(Number) as [number, number];
-      if (!ranges) return new Response(image.slice());
-      return new Response(image.slice(from, to + 1), {
+      // All of it, and that is much.
+      if (!ranges)
+        return new Response(new ReadableStream({ pull: (to) => to.enqueue(new Uint8Array(65536)) }));
+      if (state.status) return new Response('no', { status: state.status });
+      return new Response(image.slice(from, to + 1 - state.cut), {
         status: 206,
         headers: { 'content-range': `bytes ${from}-${to}/${image.length}`, etag: state.etag },
       });
@@ -129,6 +132,13 @@ describe('HTTP', () => {
     expect(() => device.write()).toThrow('read-only');
     state.etag = '"2"';
     await expect(device.read(0, 512)).rejects.toThrow('has changed');
+    state.cut = 7;
+    await expect(device.read(0, 512)).rejects.toThrow('65529 bytes instead of 65536');
+    state.status = 503;
+    await expect(device.read(0, 512)).rejects.toThrow('answers 503');
+    // What went wrong is not remembered.
+    Object.assign(state, { etag: '"1"', status: 0, cut: 0 });
+    expect(await device.read(0, 512)).toEqual(image.slice(0, 512));
     await expect(
       HttpDevice.open('http://host/disk.img', { fetch: server({ ranges: false }).fetch }),
     ).rejects.toThrow('answers 200 to a range request');

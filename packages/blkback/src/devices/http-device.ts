@@ -36,14 +36,16 @@ export class HttpDevice implements BlockDevice {
   static async open(url: string, options: HttpDeviceOptions = {}): Promise<HttpDevice> {
     const get = options.fetch ?? globalThis.fetch.bind(globalThis);
     const answer = await get(url, { headers: { range: 'bytes=0-0' } });
-    await answer.arrayBuffer();
     const total = /^bytes 0-0\/(\d+)$/.exec(answer.headers.get('content-range') ?? '');
-    if (answer.status !== 206 || !total) {
+    const length = Number(total?.[1]);
+    if (answer.status !== 206 || !Number.isSafeInteger(length)) {
+      // Who knows no ranges would send all of it.
+      await answer.body?.cancel();
       throw new BlockDeviceError(
         `${url} answers ${answer.status} to a range request: it cannot be used as a disk`,
       );
     }
-    const length = Number(total[1]);
+    await answer.arrayBuffer();
     const size = Math.ceil(length / 512) * 512;
     return new HttpDevice(url, size, length, answer.headers.get('etag'), options);
   }
@@ -76,11 +78,13 @@ export class HttpDevice implements BlockDevice {
     const end = Math.min(start + this.blockSize, this.length);
     if (start >= end) return new Uint8Array(0);
     const answer = await this.fetch(this.url, { headers: { range: `bytes=${start}-${end - 1}` } });
+    if (answer.status !== 206) {
+      await answer.body?.cancel();
+      throw new BlockDeviceError(`${this.url} answers ${answer.status} to a range request`);
+    }
     const bytes = new Uint8Array(await answer.arrayBuffer());
-    if (answer.status !== 206 || bytes.length !== end - start) {
-      throw new BlockDeviceError(
-        `${this.url} answers ${answer.status} with ${bytes.length} bytes instead of ${end - start}`,
-      );
+    if (bytes.length !== end - start) {
+      throw new BlockDeviceError(`${this.url} answers with ${bytes.length} bytes instead of ${end - start}`);
     }
     if (answer.headers.get('etag') !== this.etag)
       throw new BlockDeviceError(`${this.url} has changed on the server`);
