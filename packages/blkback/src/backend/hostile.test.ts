@@ -1,12 +1,9 @@
 import { BLKIF_RSP_EOPNOTSUPP, BLKIF_RSP_ERROR, BLKIF_RSP_OKAY } from '@xenolith/xen-abi';
-import { addDevice } from '@xenolith/xenbus';
-import { type Fabric, type FabricGuest, settle } from '@xenolith/xenbus/testing';
-import fc from 'fast-check';
+import { settle } from '@xenolith/xenbus/testing';
 import { describe, expect, it } from 'vitest';
 import { type BlockRequest, encodeRequest, encodeSegments } from '../codec/index.js';
 import { MemoryDevice } from '../devices/memory-device.js';
 import { OverlayDevice } from '../devices/overlay.js';
-import { blockPair } from '../testing/block-pair.js';
 import { BACK, FRONT, rawFrontend, transfer } from '../testing/raw-frontend.js';
 
 describe('a hostile frontend', () => {
@@ -215,87 +212,4 @@ describe('a hostile frontend', () => {
     await fabric.advance(1e9);
     expect(back.openPorts).toBe(0);
   });
-
-  it('whatever it does, others are served and the backend stays small', async () => {
-    await fc.assert(fc.asyncProperty(fc.array(mischief, { minLength: 1, maxLength: 25 }), survives), {
-      numRuns: 60,
-    });
-  }, 60_000);
 });
-
-const mischief = fc.oneof(
-  fc.record({
-    kind: fc.constant('word' as const),
-    at: fc.integer({ min: 0, max: 1023 }),
-    value: fc.integer(),
-  }),
-  fc.record({
-    kind: fc.constant('slots' as const),
-    bytes: fc.uint8Array({ minLength: 112, maxLength: 112 }),
-    advance: fc.integer({ min: 0, max: 40 }),
-  }),
-  fc.record({ kind: fc.constant('state' as const), value: fc.integer({ min: 0, max: 8 }) }),
-  fc.record({
-    kind: fc.constant('node' as const),
-    name: fc.constantFrom(
-      'ring-ref',
-      'event-channel',
-      'protocol',
-      'multi-queue-num-queues',
-      'ring-page-order',
-      'feature-persistent',
-      'queue-0/ring-ref',
-    ),
-    value: fc.oneof(
-      fc.string({ maxLength: 20 }).map((text) => text.replaceAll('\0', '0')),
-      fc.nat().map(String),
-    ),
-  }),
-  fc.record({ kind: fc.constant('events' as const), count: fc.integer({ min: 1, max: 50 }) }),
-  fc.record({ kind: fc.constant('revoke' as const) }),
-);
-
-type Mischief = typeof mischief extends fc.Arbitrary<infer T> ? T : never;
-
-async function survives(steps: readonly Mischief[]): Promise<void> {
-  const { fabric, front, back, memory, ring, port, directory, buffer } = await rawFrontend({
-    device: new OverlayDevice(new MemoryDevice(1 << 20)),
-  });
-  const neighbour = await addNeighbour(fabric, back);
-  const { ref } = buffer();
-  for (const step of steps) {
-    if (step.kind === 'word') memory.writeU32(step.at * 4, step.value >>> 0);
-    else if (step.kind === 'slots') {
-      memory.write(64, step.bytes);
-      ring.put(encodeRequest(transfer('write', 0, ref), 1));
-      memory.writeU32(0, (memory.readU32(0) + step.advance) >>> 0);
-    } else if (step.kind === 'state') fabric.store.write(`${directory}/state`, String(step.value));
-    else if (step.kind === 'node') fabric.store.write(`${directory}/${step.name}`, step.value);
-    else if (step.kind === 'events') for (let i = 0; i < step.count; i++) front.eventChannels.send(port);
-    else front.grants.endAccess(ref);
-    front.eventChannels.send(port);
-    await fabric.advance(100_000);
-  }
-  expect(front.grantsInUse).toBeLessThanOrEqual(1100);
-  expect(back.openPorts).toBeLessThanOrEqual(6);
-  await neighbour();
-}
-
-/** Another guest with a disk of the same backend. @returns does some work with it */
-async function addNeighbour(fabric: Fabric, back: FabricGuest): Promise<() => Promise<void>> {
-  const other = fabric.addGuest(3);
-  const { exercise } = blockPair().frontend(other);
-  await addDevice(fabric.toolstack, {
-    type: 'vbd',
-    id: 1,
-    frontendId: 3,
-    backendId: back.domid,
-    backend: { params: 'disk', mode: 'w' },
-  });
-  await fabric.advance(1_000_000);
-  return async () => {
-    const work = exercise('1');
-    await fabric.advance(1_000_000_000);
-    await work;
-  };
-}
