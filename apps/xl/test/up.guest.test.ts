@@ -43,7 +43,36 @@ const hello = (name: string) => guest(name, kernels.hello);
 const fault = (name: string, cmdline: string, more = '') =>
   guest(name, kernels.fault, `cmdline = "${cmdline}"\n${more}`);
 
+/** Times of the packets of a pcapng file, in nanoseconds since 1970. */
+function timesOf(file: string): bigint[] {
+  const bytes = readFileSync(file);
+  const times: bigint[] = [];
+  for (let at = 0; at < bytes.length; at += bytes.readUInt32LE(at + 4)) {
+    if (bytes.readUInt32LE(at) === 6)
+      times.push((BigInt(bytes.readUInt32LE(at + 12)) << 32n) | BigInt(bytes.readUInt32LE(at + 16)));
+  }
+  return times;
+}
+
 describe('up, without a terminal', () => {
+  it('has two guests ping each other, and a capture of both interfaces in one file', async () => {
+    const began = BigInt(Date.now()) * 1_000_000n;
+    const file = join(directory, 'lan.pcapng');
+    const vif = `vif = ["capture=${file}"]`;
+    const one = guest('one', kernels.net, `cmdline = "ip=10.0.0.1"\n${vif}`);
+    const two = guest('two', kernels.net, `cmdline = "ip=10.0.0.2 ping=10.0.0.1 quit"\n${vif}`);
+    const { stdout, status } = await xenolith(['up', one, two], { env });
+    expect(stdout).toContain('two| pong: 56 bytes from 10.0.0.1');
+    expect(stdout).toContain('two| net: over');
+    expect(status).toBe(0);
+    const text = readFileSync(file, 'latin1');
+    expect([text.includes('vif1.0'), text.includes('vif2.0')]).toEqual([true, true]);
+    const times = timesOf(file);
+    // Four pings with their answers and an address with its, at both interfaces.
+    expect(times.length).toBeGreaterThanOrEqual(20);
+    expect(times.every((time) => time >= began && time < began + 3_600_000_000_000n)).toBe(true);
+  });
+
   it('prints whole lines with names, and ends with status 0 when all have powered off', async () => {
     const { status, stdout, stderr } = await xenolith(['up', hello('a'), hello('b'), hello('c')], { env });
     expect(stdout.split('\n').sort()).toEqual([

@@ -13,6 +13,7 @@ export const kernels = {
   demo: image('demo'),
   fault: image('fault'),
   hello: image('hello'),
+  net: image('net'),
   xenstore: image('xenstore'),
 };
 

@@ -1,7 +1,8 @@
 /*
  * A small host on a network: answers ARP, pings and, on port 7 of UDP, echoes; says what it does. On the command line:
  *   ip=A.B.C.D      its address (10.0.0.2)
- *   ping=A.B.C.D    pings that address four times, then powers off
+ *   ping=A.B.C.D    pings that address until it has answered four times, then powers off
+ *   quit            and tells that one to power off as well
  * A datagram "quit" to port 7 powers it off, too, when it is answered; so does the end of its backend.
  */
 #include "../lib/device/device.h"
@@ -97,9 +98,12 @@ static void send_ip(u8 protocol, const u8 to_mac[6], const u8 to[4], u32 length)
   send(length);
 }
 
-/* Pings the target from here on: one at a time, the next when it is answered. */
+/* Asks for the target's address, then pings it: one at a time, the next when it is answered or a second has passed. */
 static u8 target_mac[6];
 static u16 pings;
+static u32 pongs;
+static int has_target, knows_target;
+static u64 ask_again_at;
 
 static void ping(void) {
   struct icmp *icmp = (struct icmp *)frame;
@@ -114,6 +118,13 @@ static void ping(void) {
   send_ip(ICMP, target_mac, target, length);
 }
 
+static void ask(void) {
+  if (knows_target) ping();
+  else send_arp(ARP_REQUEST, everybody, target);
+  ask_again_at = time_system() + 1000000000;
+  time_alarm(ask_again_at);
+}
+
 static void handle_arp(const struct arp *arp) {
   if (!is_same(arp->to, address, 4)) return;
   u8 from_mac[6], from[4];
@@ -123,9 +134,10 @@ static void handle_arp(const struct arp *arp) {
   say_address(from);
   printf("\n");
   if (arp->operation == swapped(ARP_REQUEST)) send_arp(ARP_REPLY, from_mac, from);
-  else if (!pings && is_same(from, target, 4)) {
+  else if (has_target && !knows_target && is_same(from, target, 4)) {
+    knows_target = 1;
     memcpy(target_mac, from_mac, 6);
-    ping();
+    ask();
   }
 }
 
@@ -145,7 +157,7 @@ static void handle_icmp(struct icmp *icmp, u32 length) {
     icmp->checksum = 0;
     icmp->checksum = checksum(&icmp->type, bytes);
     send_ip(ICMP, from_mac, from, length);
-  } else if (pings < PINGS) ping();
+  } else if (++pongs < PINGS) ask();
   else is_over = 1;
 }
 
@@ -178,17 +190,29 @@ static void handle(u32 received) {
   if (ip->protocol == UDP) handle_udp((struct udp *)frame, length);
 }
 
-/* Looks for "name=A.B.C.D" in the command line. Returns 0 if it is not there. */
-static int read_address(const char *name, u8 into[4]) {
-  const char *line = start_info->cmd_line;
-  for (u64 length = strlen(name); *line; line++) {
-    if (strncmp(line, name, length) != 0 || (line != start_info->cmd_line && line[-1] != ' ')) continue;
-    line += length;
-    for (u32 i = 0; i < 4; i++, line++)
-      for (into[i] = 0; *line >= '0' && *line <= '9'; line++) into[i] = (u8)(into[i] * 10 + (*line - '0'));
-    return 1;
-  }
+/* What stands behind a word of the command line that begins so, or 0. */
+static const char *option(const char *name) {
+  u64 length = strlen(name);
+  for (const char *line = start_info->cmd_line; *line; line++)
+    if (strncmp(line, name, length) == 0 && (line == start_info->cmd_line || line[-1] == ' ')) return line + length;
   return 0;
+}
+
+/* Returns 0 if there is no such address. */
+static int read_address(const char *name, u8 into[4]) {
+  const char *text = option(name);
+  for (u32 i = 0; text && i < 4; i++, text++)
+    for (into[i] = 0; *text >= '0' && *text <= '9'; text++) into[i] = (u8)(into[i] * 10 + (*text - '0'));
+  return text != 0;
+}
+
+static void send_quit(void) {
+  struct udp *udp = (struct udp *)frame;
+  udp->from = udp->to = swapped(ECHO_PORT);
+  udp->length = swapped(8 + 4);
+  udp->checksum = 0;
+  memcpy(udp + 1, "quit", 4);
+  send_ip(UDP, target_mac, target, sizeof *udp + 4);
 }
 
 void kmain(void) {
@@ -201,13 +225,15 @@ void kmain(void) {
   printf("net: %02x:%02x:%02x:%02x:%02x:%02x is ", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
   say_address(address);
   printf("\n");
-  if (read_address("ping=", target)) send_arp(ARP_REQUEST, everybody, target);
+  has_target = read_address("ping=", target);
   while (!is_over) {
+    if (has_target && time_system() >= ask_again_at) ask();
     u32 length = vif_receive(frame, sizeof frame);
     if (length) handle(length);
     else if (xenstore_event_waits() && !vif_is_up()) break;
     else wait_for_event();
   }
+  if (knows_target && option("quit")) send_quit();
   vif_close();
   printf("net: over\n");
 }

@@ -59,6 +59,15 @@ describe('network interfaces of guests', () => {
     expect(made.map(({ receivedNow }) => receivedNow())).toEqual([0, 1, 0]);
   });
 
+  it('that are isolated reach others, and not each other', async () => {
+    const { made, pass } = await setUp([{ isolated: true }], [{ isolated: true }], [{}]);
+    for (const { vifs, domid } of made) vifs.start(domid);
+    await pass();
+    made[0]!.seen.get('0')!.send(toAll(1));
+    await pass();
+    expect(made.map(({ receivedNow }) => receivedNow())).toEqual([0, 0, 1]);
+  });
+
   it('are written as libxl writes them, with a random address of Xen’s', async () => {
     const { made, pass, node, back, host } = await setUp([
       { rate: { bytes: 1000, intervalUs: 50_000 }, ip: '10.0.0.1', mtu: 9000 },

@@ -1,4 +1,5 @@
 import * as abi from '@xenolith/xen-abi';
+import { settle } from '@xenolith/xenbus/testing';
 import { describe, expect, it } from 'vitest';
 import * as codec from '../codec/index.js';
 import { packet } from '../frame/testing.js';
@@ -24,6 +25,19 @@ describe('queues', () => {
       // A flow stays in its queue.
       expect(flows.filter((flow, i) => i % 2 === 1 && flow !== flows[i - 1])).toEqual([]);
     }
+  });
+
+  it('tell of each direction by its own event channel', async () => {
+    const { front, queue, arrive } = await rawFrontend({ split: true });
+    const events = { tx: 0, rx: 0 };
+    front.eventChannels.onEvent(queue.txPort, () => events.tx++);
+    front.eventChannels.onEvent(queue.rxPort, () => events.rx++);
+    await queue.transmit(...queue.slotsOf(someFrame(60).data));
+    expect(events).toEqual({ tx: 1, rx: 0 });
+    await queue.offer(1);
+    arrive(someFrame(60));
+    await settle();
+    expect(events).toEqual({ tx: 1, rx: 1 });
   });
 
   it('are chosen as the frontend asks over the control ring', async () => {
