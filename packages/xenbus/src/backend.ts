@@ -63,26 +63,31 @@ export class BackendHandshake {
   /** The device is gone: lets go of all, whatever the frontend says. */
   async remove(): Promise<void> {
     await this.end.stop();
-    await this.guarded(async () => {
-      await this.disconnect();
-      await this.device?.remove?.();
-    });
+    await this.guarded(() => this.forget());
+  }
+
+  private async forget(): Promise<void> {
+    const { device } = this;
+    await this.disconnect();
     this.device = undefined;
+    this.failed = false;
+    await device?.remove?.();
   }
 
   private async step(): Promise<void> {
     const { end } = this;
+    if (await end.isMadeAnew()) await this.forget();
     for (const name of [...this.changes]) {
       this.changes.delete(name);
       await this.device?.changed?.(name);
     }
-    await this.noteBeginning();
+    await this.frontendState();
     if (!this.device && !this.failed) {
       this.device = await this.driver.probe(end);
       await end.switchState(XenbusState.initWait);
     }
     const offline = (await end.own.find('online')) === '0';
-    switch (await end.otherState()) {
+    switch (await this.frontendState()) {
       case XenbusState.initialising:
         if (offline) return this.close();
         // The frontend starts again: after a reboot or kexec without a word, too.
@@ -104,10 +109,12 @@ export class BackendHandshake {
   }
 
   /** A frontend that begins anew, in whatever way the last one ended, is a new chance. */
-  private async noteBeginning(): Promise<void> {
-    const begins = (await this.end.otherState()) === XenbusState.initialising;
+  private async frontendState(): Promise<XenbusState> {
+    const state = await this.end.otherState();
+    const begins = state === XenbusState.initialising;
     if (begins && this.hasBegun) this.failed = false;
     this.hasBegun = !begins;
+    return state;
   }
 
   private async connect(): Promise<void> {

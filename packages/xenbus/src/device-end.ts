@@ -59,6 +59,14 @@ export class DeviceEnd {
     return parseState(await this.other.find('state'));
   }
 
+  /** Whether a toolstack has made the device anew in the same place; then this end is back at its beginning. */
+  async isMadeAnew(): Promise<boolean> {
+    if (this.current === XenbusState.initialising) return false;
+    if (parseState(await this.own.find('state')) !== XenbusState.initialising) return false;
+    this.current = XenbusState.initialising;
+    return true;
+  }
+
   /** Tells the other end. A directory that the toolstack has removed meanwhile is not made again. */
   async switchState(state: XenbusState): Promise<void> {
     if (this.current === state) return;

@@ -1,5 +1,5 @@
 import type { DeviceEnd } from './device-end.js';
-import { parseState, XenbusState } from './state.js';
+import { XenbusState } from './state.js';
 
 /** What a frontend does for one device. Anything that is thrown closes the device and is written to its error node. */
 export interface FrontendDevice {
@@ -51,10 +51,7 @@ export class FrontendHandshake {
   private async step(): Promise<void> {
     const { end } = this;
     this.device ??= await this.driver.probe(end);
-    if (this.phase !== 'idle' && parseState(await end.own.find('state')) === XenbusState.initialising) {
-      await this.disconnect();
-      await end.switchState(XenbusState.initialising);
-    }
+    if (await end.isMadeAnew()) await this.disconnect();
     switch (await end.otherState()) {
       case XenbusState.initWait:
         return this.offer(this.device);

@@ -1,6 +1,6 @@
 import { type BackendDriver, serveBackends, XenbusState } from '@xenolith/xenbus';
 import type { DriverPair } from '@xenolith/xenbus/testing';
-import { blindForBeginnings, leaking, neverWrites, silent, sleepy, withStore } from './mutants.js';
+import { blindForBeginnings, isStateOf, leaking, neverWrites, silent, sleepy, withStore } from './mutants.js';
 import { vrngBackend } from './vrng.js';
 
 type Backend = DriverPair['backend'];
@@ -26,7 +26,12 @@ const { initWait, connected, closing, closed } = XenbusState;
 export const wrongBackends: readonly Wrong<Backend>[] = [
   {
     what: 'never waits',
-    wrong: (guest) => backend(neverWrites(guest, initWait)),
+    wrong: (guest) =>
+      backend(
+        withStore(guest, {
+          write: (path, value) => (path.endsWith('/state') && value === String(initWait) ? '3' : value),
+        }),
+      ),
     cases: ['waits for the frontend in InitWait'],
     says: /instead of .*initWait/,
   },
@@ -85,6 +90,17 @@ export const wrongBackends: readonly Wrong<Backend>[] = [
       'connects in the end to a frontend whose state never rests',
     ],
     says: /instead of/,
+  },
+  {
+    what: 'does not see that its device is made anew',
+    wrong: (guest) =>
+      backend(
+        withStore(guest, {
+          read: (path, value) => (isStateOf('backend', path) && value === '1' ? '4' : value),
+        }),
+      ),
+    cases: ['starts over with a device that the toolstack makes anew'],
+    says: /instead of connected|there are only/,
   },
   {
     what: 'does not know of unplugging',

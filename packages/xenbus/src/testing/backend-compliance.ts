@@ -87,6 +87,20 @@ export const backendCompliance: readonly ComplianceCase[] = [
     },
   },
   {
+    name: 'starts over with a device that the toolstack makes anew',
+    async run(pair) {
+      const rig = await connectedRig(pair);
+      const nodes = rig.nodes('back').join();
+      for (let times = 0; times < 3; times++) {
+        await rig.plug();
+        await rig.fabric.advance(1e6);
+        await rig.reach(connected, connected);
+        check(rig.nodes('back').join() === nodes, `there are only ${rig.nodes('back').join()}`);
+        await rig.exercise('1');
+      }
+    },
+  },
+  {
     name: 'closes when it is unplugged',
     async run(pair) {
       const rig = await connectedRig(pair);
