@@ -31,6 +31,11 @@ export interface VifConfig {
   backend?: string | number;
   /** Script of that domain that plugs the interface in. Default `/etc/xen/scripts/vif-bridge`. */
   script?: string;
+  /**
+   * Whether the guest may show the backend pages that hold other data, too. A driver domain's own interface needs `false` to
+   * send on what it got from its guests: those pages it cannot grant. Default true.
+   */
+  trusted?: boolean;
 }
 
 /** A limit of what a guest sends. */
@@ -71,7 +76,7 @@ export class Vif implements GuestDevice {
 
   /** What libxl writes for an interface (libxl_nic.c). */
   spec(domid: number): DeviceSpec {
-    const { mtu = DEFAULT_MTU, rate, ip, vifname, script } = this.config;
+    const { mtu = DEFAULT_MTU, rate, ip, vifname, script, trusted = true } = this.config;
     const { backendId } = this;
     return {
       type: 'vif',
@@ -91,7 +96,7 @@ export class Vif implements GuestDevice {
         // The switch has it at once; in a driver domain a script tells.
         'hotplug-status': backendId === 0 ? 'connected' : '',
       },
-      frontend: { handle: this.id, mac: this.mac, trusted: 1 },
+      frontend: { handle: this.id, mac: this.mac, trusted: trusted ? 1 : 0 },
       frontendReadonly: { mtu },
     };
   }

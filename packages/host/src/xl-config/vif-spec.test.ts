@@ -52,6 +52,7 @@ describe('network interfaces as xl-network-configuration(5) describes them', () 
     ],
     ['backend=router,script=vif-route', { backend: 'router', script: 'vif-route' }],
     ['backend=0', {}],
+    ['untrusted,bridge=a', { bridge: 'a', trusted: false }],
   ])('%j', (text, expected) => expect(parseVifSpec(text)).toEqual(expected));
 
   it.each([

@@ -15,6 +15,7 @@ export interface VifSpec {
   backend?: string;
   /** Script of that domain that plugs the interface in. */
   script?: string;
+  trusted?: boolean;
   devid?: number;
   mtu?: number;
   /** Path of a pcapng file for what goes by. */
@@ -54,8 +55,13 @@ export function parseVifSpec(text: string): VifSpec {
     throw new BadInputError(`The network interface "${text}" cannot be had: ${problem}.`);
   };
   const pairs: [key: string, value: string][] = [];
+  let trusted: boolean | undefined;
   for (const part of text.split(',').map((word) => word.trim())) {
     if (part === '') continue;
+    if (part === 'trusted' || part === 'untrusted') {
+      trusted = part === 'trusted';
+      continue;
+    }
     const [, key, value] = /^([a-z_]+)=(.*)$/.exec(part) ?? fail(`"${part}" should read key=value`);
     pairs.push([key!, value!]);
   }
@@ -64,7 +70,7 @@ export function parseVifSpec(text: string): VifSpec {
   if (type !== 'vif' && !PORT_KEYS.has(type))
     fail(`the type is vif, ${[...PORT_KEYS.keys()].join(', ')}, not "${type}"`);
   checkKeys(pairs, type, fail);
-  return read(pairs, type, fail);
+  return { ...read(pairs, type, fail), ...(trusted !== undefined && { trusted }) };
 }
 
 type Pairs = readonly (readonly [key: string, value: string])[];
