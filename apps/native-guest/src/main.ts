@@ -38,7 +38,8 @@ async function type(input: AsyncIterable<Uint8Array>): Promise<void> {
 
 const { stdin } = process;
 if (stdin.isTTY) stdin.setRawMode(true);
-void type(stdin);
+// It ends with the guest.
+type(stdin).catch(() => {});
 await host.run();
 stdin.destroy();
 const { reason, error } = await guest.ended;

@@ -30,6 +30,7 @@ export class DeviceEnd {
   private current: XenbusState = XenbusState.initialising;
   private isDirty = false;
   private running: Promise<void> | undefined;
+  private stopping = false;
   private ended = false;
 
   constructor(
@@ -120,19 +121,20 @@ export class DeviceEnd {
 
   /** Has `step` run soon, once for any number of calls before it begins. It must not reject. */
   poke(step: () => Promise<void>): void {
-    if (this.ended) return;
+    if (this.stopping) return;
     this.isDirty = true;
     this.running ??= this.loop(step);
   }
 
   /** Ends the handshake; resolves when the step that was running is done. */
   async stop(): Promise<void> {
-    this.ended = true;
+    this.stopping = true;
     await this.running;
+    this.ended = true;
   }
 
   private async loop(step: () => Promise<void>): Promise<void> {
-    while (this.isDirty && !this.ended) {
+    while (this.isDirty && !this.stopping) {
       this.isDirty = false;
       await step();
     }
