@@ -128,6 +128,7 @@ cmdline = "console=hvc0 root=/dev/xvda"\ndisk = ["${image},raw,xvda,rw", "${one}
     machine = new Machine(boot(image, 'rw init=/bin/sh'));
     expect(await machine.expect(/\n# $/, BOOT)).toContain('EXT4-fs (xvda): recovery complete');
     const shell = new Shell(machine);
+    await shell.quieten();
     const sums = await shell.run(
       `for n in ${synced.map(([n]) => n).join(' ')}; do sha256sum < /file$n; done`,
     );

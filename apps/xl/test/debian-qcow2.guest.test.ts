@@ -42,6 +42,7 @@ describe.skipIf(reason !== undefined)(`Debian on a qcow2 image (${reason ?? 'fou
     );
     expect(machine.stderr).toContain(`xvda: nothing is written to ${image}`);
     const shell = new Shell(machine);
+    await shell.quieten();
     expect((await shell.run('cat /proc/partitions')).join()).toMatch(/1048576 xvda/);
     // A queue for each processor, of four pages each.
     expect(await shell.run('ls /sys/block/xvda/mq')).toEqual(['0  1']);

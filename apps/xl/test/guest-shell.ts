@@ -17,7 +17,14 @@ export class Shell {
     machine.type('exec sh\r');
     // The prompt stands behind what bash said to the terminal.
     await machine.expect(/# $/);
-    return new Shell(machine);
+    const shell = new Shell(machine);
+    await shell.quieten();
+    return shell;
+  }
+
+  /** The kernel has no say on the console any more: on a loaded machine it complains of that. */
+  async quieten(): Promise<void> {
+    await this.run('dmesg -n 1');
   }
 
   /** Runs a command. @returns what it printed, line by line */
