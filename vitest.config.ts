@@ -20,7 +20,7 @@ export default defineConfig({
           name: 'unit',
           include: [everyTest],
           exclude: [guestTest],
-          testTimeout: 20_000,
+          testTimeout: 60_000,
           sequence: { groupOrder: 0 },
         },
       },
