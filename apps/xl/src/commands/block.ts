@@ -53,10 +53,16 @@ export async function mediumCommand(
 }
 
 export function blockListText(disks: readonly DiskInfo[]): string {
-  const rows = disks.map(({ vdev, id, size, readonly, state, target }) => {
+  const rows = disks.map(({ vdev, id, backendId, size, readonly, state, target }) => {
     const room = size === undefined ? '-' : `${(size / (1 << 20)).toFixed(1)}`;
-    const columns = [vdev.padEnd(8), String(id).padStart(9), room.padStart(10), readonly ? 'ro' : 'rw'];
+    const columns = [
+      vdev.padEnd(8),
+      String(id).padStart(9),
+      String(backendId).padStart(3),
+      room.padStart(10),
+      readonly ? 'ro' : 'rw',
+    ];
     return `${columns.join(' ')}  ${state.padEnd(12)} ${target}`;
   });
-  return [`${'Disk'.padEnd(8)}    Number   Size/MiB     State        Target`, ...rows].join('\n');
+  return [`${'Disk'.padEnd(8)}    Number  BE   Size/MiB     State        Target`, ...rows].join('\n');
 }

@@ -114,8 +114,16 @@ describe('a host on its control socket', () => {
     await block({ do: 'block-attach', disk: 'a.img,raw,xvdb,rw', directory });
     await block({ do: 'block-attach', disk: 'vdev=hdc,cdrom', directory });
     expect(await list()).toEqual([
-      { vdev: 'xvdb', id: 51728, target: 'a.img', readonly: false, size: 1 << 20, state: 'initialising' },
-      { vdev: 'hdc', id: 5632, target: '', readonly: true, state: 'initialising' },
+      {
+        vdev: 'xvdb',
+        id: 51728,
+        backendId: 0,
+        target: 'a.img',
+        readonly: false,
+        size: 1 << 20,
+        state: 'initialising',
+      },
+      { vdev: 'hdc', id: 5632, backendId: 0, target: '', readonly: true, state: 'initialising' },
     ]);
     await block({ do: 'cd-insert', vdev: 'hdc', target: 'a.img', directory });
     expect((await list())[1]).toMatchObject({ target: 'a.img', size: 1 << 20 });

@@ -6,6 +6,8 @@ export interface DiskInfo {
   vdev: string;
   /** Number of the device (xen-vbd-interface(7)). */
   id: number;
+  /** The domain that serves it. */
+  backendId: number;
   /** Bytes; none: nothing is in the drive, or another domain serves it. */
   size?: number;
   readonly: boolean;
@@ -15,10 +17,10 @@ export interface DiskInfo {
 }
 
 export function diskInfos({ disks, domid }: GuestDomain, { xenstore }: Host): DiskInfo[] {
-  return [...disks].map(({ vdev, id, device, params, config }) => {
+  return [...disks].map(({ vdev, id, backendId, device, params, config }) => {
     const state = xenstore.local.readIfExists(`/local/domain/${domid}/device/vbd/${id}/state`);
     return {
-      ...{ vdev, id, target: params, state: stateName(parseState(state)) },
+      ...{ vdev, id, backendId, target: params, state: stateName(parseState(state)) },
       readonly: config.readonly ?? device?.readonly ?? false,
       ...(device && { size: device.size }),
     };

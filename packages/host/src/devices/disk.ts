@@ -25,6 +25,8 @@ export interface DiskConfig {
    * or what `script` makes of it.
    */
   backend?: string | number;
+  /** Whether the guest may show the backend pages that hold other data, too. Default true. */
+  trusted?: boolean;
   /** Script of that domain that plugs the disk in. Default `/etc/xen/scripts/block`. */
   script?: string;
 }
@@ -58,7 +60,7 @@ export class Disk implements GuestDevice {
 
   /** What libxl writes for a disk (libxl_disk.c). */
   spec(domid: number): DeviceSpec {
-    const { cdrom = false, vdev, discard = true, readonly, script } = this.config;
+    const { cdrom = false, vdev, discard = true, readonly, script, trusted = true } = this.config;
     const { backendId } = this;
     const mode = (readonly ?? this.device?.readonly ?? cdrom) ? 'r' : 'w';
     return {
@@ -81,7 +83,7 @@ export class Disk implements GuestDevice {
       frontend: {
         'virtual-device': this.id,
         'device-type': cdrom ? 'cdrom' : 'disk',
-        trusted: 1,
+        trusted: trusted ? 1 : 0,
         protocol: XEN_IO_PROTO_ABI_X86_64,
       },
     };

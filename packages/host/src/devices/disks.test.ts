@@ -68,8 +68,9 @@ describe('disks of a guest', () => {
     const { disks, seen, pass, during, node, host } = await setUp([]);
     disks.start(FRONT);
     await pass();
-    disks.attach({ vdev: 'xvdb', device: new MemoryDevice(1 << 16), readonly: true });
+    disks.attach({ vdev: 'xvdb', device: new MemoryDevice(1 << 16), readonly: true, trusted: false });
     await pass();
+    expect(node(`/local/domain/${FRONT}/device/vbd/51728/trusted`)).toBe('0');
     expect(seen.get('51728')).toMatchObject({ size: 1 << 16, readonly: true });
     await expect(during(seen.get('51728')!.write(0, new Uint8Array(512)))).rejects.toThrow('status -1');
     await during(disks.detach('xvdb'));

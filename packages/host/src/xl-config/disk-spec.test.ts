@@ -2,7 +2,15 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseDiskSpec } from './disk-spec.js';
 
-const disk = { format: 'raw', vdev: 'xvda', readonly: false, cdrom: false, discard: true, target: '/a.img' };
+const disk = {
+  format: 'raw',
+  vdev: 'xvda',
+  readonly: false,
+  cdrom: false,
+  discard: true,
+  trusted: true,
+  target: '/a.img',
+};
 
 describe('disks as xl-disk-configuration(5) describes them', () => {
   it.each([
@@ -29,6 +37,8 @@ describe('disks as xl-disk-configuration(5) describes them', () => {
       { ...disk, target: 'iqn=a,b', backend: 'store', script: 'block-iscsi' },
     ],
     ['/a.img,raw,xvda,rw,backend=Domain-0', disk],
+    ['/a.img,raw,xvda,rw,trusted', disk],
+    ['/a.img,raw,xvda,rw,untrusted', { ...disk, trusted: false }],
   ])('%s', (text, expected) => expect(parseDiskSpec(text)).toEqual(expected));
 
   it.each([

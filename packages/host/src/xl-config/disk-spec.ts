@@ -18,6 +18,8 @@ export interface DiskSpec {
   /** Script of that domain that plugs the disk in. */
   script?: string;
   discard: boolean;
+  /** Whether the guest may show the backend pages that hold other data, too. */
+  trusted: boolean;
 }
 
 const FORMATS = ['raw', 'qcow2', 'vhd', 'qcow', 'qed'] as const;
@@ -28,7 +30,7 @@ const ACCESS = new Map([
   ['rw', false],
 ]);
 /** Words that stand alone. */
-const FLAGS = ['cdrom', 'discard', 'no-discard', 'direct-io-safe'];
+const FLAGS = ['cdrom', 'discard', 'no-discard', 'direct-io-safe', 'trusted', 'untrusted'];
 const KEYS = ['target', 'format', 'vdev', 'access', 'devtype', 'backend', 'backendtype', 'script'];
 const POSITIONS = ['target', 'format', 'vdev', 'access'] as const;
 
@@ -101,6 +103,7 @@ function check(values: Map<string, string>, flags: Set<string>, fail: (problem: 
     readonly,
     cdrom,
     discard: !flags.has('no-discard'),
+    trusted: !flags.has('untrusted'),
     ...(backend !== undefined && { backend }),
     ...(script !== undefined && { script }),
   };
