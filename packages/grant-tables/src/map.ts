@@ -1,5 +1,4 @@
 import {
-  DOMID_INVALID,
   GNTMAP_application_map,
   GNTMAP_contains_pte,
   GNTMAP_device_map,
