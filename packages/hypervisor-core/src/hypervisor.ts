@@ -25,6 +25,7 @@ import { grantMapper, grantMemory } from './grants/grant-glue.js';
 import { CurrentGuestAccess } from './guest-access.js';
 import { type DomainLookup, PvMemory } from './memory/index.js';
 import { createScheduler, type SchedulerName } from './sched/index.js';
+import { RUNSTATE } from './sched/runstate.js';
 import type { Scheduler } from './sched/scheduler.js';
 import { VcpuControl } from './sched/vcpu-control.js';
 import { type ClockMode, HostClock } from './time/clock.js';
@@ -86,6 +87,17 @@ const JUMP_COST = 10;
 const earliest = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
 
+/** A vCPU's turn on the processor. Times are system time in nanoseconds. */
+interface Slice {
+  readonly vcpu: Vcpu;
+  readonly start: number;
+  readonly end: number;
+  /** What may count against the budget. */
+  readonly limit: number;
+  exitCost: number;
+  readonly workBefore: number;
+}
+
 /** One host: its domains, and the loop that runs them. Domains are made by `createDomain` of `domain/create.ts`. */
 export class Hypervisor extends VcpuControl implements Running, DomainLookup {
   readonly cpu: Processor;
@@ -121,6 +133,8 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
   private nativeRan = false;
   /** `run` is being called. */
   private looping = false;
+  /** What was going on when time began to stand still. */
+  private halted: { left: number; slice: Slice | undefined } | undefined;
 
   constructor(readonly options: HypervisorOptions) {
     const { processor: cpu, machine, inputs } = options;
@@ -297,23 +311,34 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
   }
 
   private loop(budget: number): HostStatus {
-    let left = budget;
+    let { left, slice } = this.halted ?? { left: budget, slice: undefined };
+    this.halted = undefined;
+    if (slice && !this.isRunning(slice.vcpu)) slice = undefined;
     this.nativeRan = false;
     this.clock.beginSlice();
     for (;;) {
       this.timers.expire(this.clock.now);
       this.drainDeferred();
-      // Time stands still until the outside world has answered.
-      if (this.completions.overdue) return { kind: 'idle', sleepNs: undefined };
-      if (left <= 0) return { kind: 'busy' };
-      if (this.zombies.size > 0) {
-        left -= this.releaseMemory();
-        if (left <= 0) continue;
+      // Time stands still until the outside world has answered, and goes on as if the answer had been there.
+      if (this.completions.overdue) {
+        this.halted = { left, slice };
+        return { kind: 'idle', sleepNs: undefined };
       }
-      const vcpu = this.scheduler.pick(this.clock.now);
-      if (vcpu) {
-        if (!vcpu.runnable) continue;
-        left -= this.runSlice(vcpu, left);
+      if (left <= 0) return { kind: 'busy' };
+      if (!slice) {
+        if (this.zombies.size > 0) {
+          left -= this.releaseMemory();
+          if (left <= 0) continue;
+        }
+        const vcpu = this.scheduler.pick(this.clock.now);
+        if (vcpu && !vcpu.runnable) continue;
+        if (vcpu) slice = this.startSlice(vcpu, left);
+      }
+      if (slice) {
+        this.runSlice(slice);
+        if (this.completions.overdue && this.isRunning(slice.vcpu)) continue;
+        left -= this.endOf(slice);
+        slice = undefined;
         // One that polls, as GRUB does for its disk, is not to wait for the end of the budget.
         if (this.yielded && this.completions.needsTurn) return { kind: 'busy' };
         continue;
@@ -335,24 +360,37 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
     return false;
   }
 
-  /** Runs one vCPU until its slice ends or it cannot go on. Returns the instructions that count against the budget. */
-  private runSlice(vcpu: Vcpu, limit: number): number {
-    const { clock, cpu, timers } = this;
-    clock.beginSlice();
+  /** Whether the vCPU has the processor, and nobody has told it to wait. */
+  private isRunning(vcpu: Vcpu): boolean {
+    return vcpu === this.current && vcpu.runnable && vcpu.runstate.state === RUNSTATE.running;
+  }
+
+  /** Gives a vCPU the processor. @param limit what may count against the budget */
+  private startSlice(vcpu: Vcpu, limit: number): Slice {
+    this.clock.beginSlice();
     if (this.switchTo(vcpu)) reloadSegments(this, vcpu);
     this.endSlice = this.yielded = false;
-    const start = clock.now;
+    const start = this.clock.now;
     const end = start + Math.min(this.scheduler.sliceNs(vcpu), limit);
-    const { work, tables } = this.memory;
+    return { vcpu, start, end, limit, exitCost: 0, workBefore: this.memory.work.done };
+  }
+
+  /** What a slice has cost beside its instructions. */
+  private costOf({ exitCost, workBefore }: Slice): number {
+    return exitCost + (this.memory.work.done - workBefore) * WORK_COST;
+  }
+
+  /** Runs a vCPU until its slice ends, it cannot go on, or time has to stand still. */
+  private runSlice(slice: Slice): void {
+    const { clock, cpu, timers } = this;
+    const { vcpu, start, end, limit } = slice;
+    const { tables } = this.memory;
     const { domid } = vcpu.domain;
-    const workBefore = work.done;
-    let exitCost = 0;
-    const cost = () => exitCost + (work.done - workBefore) * WORK_COST;
     while (vcpu.runnable && !this.endSlice) {
       if ((timers.next ?? Number.POSITIVE_INFINITY) <= clock.now) timers.expire(clock.now);
       if (this.deferred.length > 0) this.drainDeferred();
       if (clock.now >= end || this.endSlice || !vcpu.runnable || this.completions.overdue) break;
-      if (clock.now - start + cost() >= limit) break;
+      if (clock.now - start + this.costOf(slice) >= limit) break;
       if (tables.dropped.has(domid)) {
         this.dropTables(vcpu);
         continue;
@@ -363,16 +401,22 @@ export class Hypervisor extends VcpuControl implements Running, DomainLookup {
       cpu.tsc = BigInt(clock.now);
       const stepped = hasBreakpoints(vcpu);
       const exit = cpu.run(Math.min(Math.max(until - clock.now, 1), stepped ? STEPPED_BUDGET : MAX_BUDGET));
-      exitCost += EXIT_COST + (stepped ? cpu.retired * STEP_COST : 0);
+      slice.exitCost += EXIT_COST + (stepped ? cpu.retired * STEP_COST : 0);
       this.account(vcpu, cpu.retired);
       this.leave(vcpu, exit);
     }
+  }
+
+  /** The slice is over. @returns the instructions that count against the budget */
+  private endOf(slice: Slice): number {
+    const { clock } = this;
+    const { vcpu, start } = slice;
     if (!vcpu.runnable) this.suspendPeriodic(vcpu);
     const counted = clock.now - start;
     // A slice costs the time that it took, which the wall clock knows better than the instructions do.
     clock.beginSlice();
     if (this.current === vcpu) this.scheduler.ran(vcpu, clock.now - start, this.yielded);
-    return Math.max(counted + cost(), 1);
+    return Math.max(counted + this.costOf(slice), 1);
   }
 
   /** For tests: does what the processor stopped for, as the main loop would. */

@@ -182,6 +182,60 @@ describe('the processor', () => {
     expect(host.cpu.budgets.length).toBeLessThan(501);
   });
 
+  it('goes on, when time has stood still, as if the answer had been there', async () => {
+    /** Who ran, from when on and for how long, and when the answers came. */
+    const course = async (isLate: boolean): Promise<unknown[]> => {
+      const { hv, cpu, start } = testHost({ clock: 'virtual' }, { vcpus: 2 });
+      start(1, SECOND_RIP);
+      const log: unknown[] = [];
+      const answers: (() => void)[] = [];
+      for (const latency of [300_001, 300_001, 1_250_007, 2_000_000, 2_600_003]) {
+        const work = new Promise<void>((resolve) => answers.push(resolve));
+        hv.completions.submit(work, latency, () => log.push(`answer at ${hv.clock.now}`));
+      }
+      if (!isLate) for (const answer of answers.splice(0)) answer();
+      let waits = 0;
+      const run = cpu.run.bind(cpu);
+      cpu.run = (budget) => {
+        log.push([hv.current?.vcpuId, hv.clock.now, budget]);
+        return run(budget);
+      };
+      while (hv.clock.now < 4_000_000) {
+        await new Promise((resolve) => setImmediate(resolve));
+        hv.run(700_000);
+        if (!hv.completions.overdue) continue;
+        waits++;
+        answers.shift()!();
+      }
+      expect(waits).toBe(isLate ? 5 : 0);
+      return log;
+    };
+    const late = await course(true);
+    expect(late.length).toBeGreaterThan(12);
+    expect(late).toEqual(await course(false));
+  });
+
+  it('a slice that stood still is over when its vCPU is told to wait meanwhile', async () => {
+    const { hv, vcpu, start } = testHost({ clock: 'virtual' }, { vcpus: 2 });
+    const both = [vcpu, start(1, SECOND_RIP)];
+    hv.run(3_000_000);
+    let answer = (): void => {};
+    const work = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    hv.completions.submit(work, 100, () => {});
+    expect(hv.run(700_000)).toEqual({ kind: 'idle', sleepNs: undefined });
+    const before = both.map(({ retired }) => retired);
+    const halted = both.indexOf(hv.current!);
+    hv.current!.blocked = true;
+    hv.refresh(hv.current!);
+    answer();
+    await new Promise((resolve) => setImmediate(resolve));
+    hv.run(700_000);
+    const ran = both.map(({ retired }, i) => retired > before[i]!);
+    expect([ran[halted], ran[1 - halted]]).toEqual([false, true]);
+  });
+
   it('goes back to the host when a vCPU yields that may wait for an answer from outside', async () => {
     for (const clock of ['real', 'virtual'] as const) {
       const polling = testHost({ clock });
